@@ -1,0 +1,42 @@
+// socat: a plain forwarder. It listens, connects onwards as soon as somebody has connected, and has
+// no handshake.
+
+#include <catch2/catch_test_macros.hpp>
+#include <test_tunnel/catch2.hpp>
+#include <test_tunnel/test_tunnel.hpp>
+
+using namespace test_tunnel;
+
+namespace {
+
+class SocatTunnel : public TestTunnel {
+public:
+    using TestTunnel::TestTunnel;
+
+    std::string slug() const override { return "socat"; }
+
+    Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
+        const auto from = proxy_listen.listen();
+        const auto to = svc_listen.listen();
+        return spawn({config().prog,
+                      fmt::format("TCP{}-LISTEN:{},bind={},reuseaddr,fork",
+                                  family_id(from.address.family()), from.port,
+                                  from.address.bracketed()),
+                      fmt::format("TCP{}:{},bind={}", family_id(to.address.family()), to,
+                                  svc_listen.client().address.bracketed())});
+    }
+
+    std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc_listen*/) override {
+        return std::nullopt; // it does not say where it connects from
+    }
+};
+
+} // namespace
+
+TEST_CASE("socat forwards", "[socat]") {
+    SocatTunnel{catch2::config_for("socat")}.run();
+}
+
+int main(int argc, char** argv) {
+    return catch2::main(argc, argv);
+}

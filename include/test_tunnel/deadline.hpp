@@ -1,0 +1,89 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "error.hpp"
+
+namespace test_tunnel {
+
+using Clock = std::chrono::steady_clock;
+using Duration = Clock::duration;
+
+namespace detail {
+
+/// "10 s", "250 ms", "1.5 ms": as precise as a reader needs it.
+inline std::string text_of(Duration duration) {
+    const auto seconds = std::chrono::duration<double>{duration}.count();
+    return seconds >= 1 ? fmt::format("{:.3g} s", seconds)
+                        : fmt::format("{:.3g} ms", seconds * 1000);
+}
+
+inline double parse_timeout_scale(const char* text) {
+    char* end = nullptr;
+    const double scale = std::strtod(text, &end);
+    if (end == text || *end != '\0' || !std::isfinite(scale) || scale <= 0 || scale > 1000) {
+        throw InvalidConfig{fmt::format(
+            "TEST_TUNNEL_TIMEOUT_SCALE is '{}', not a number above 0 and up to 1000", text)};
+    }
+    return scale;
+}
+
+inline double timeout_scale() {
+    static const double scale = [] {
+        // Read once, before the library starts any thread of its own: it starts none.
+        const char* text = std::getenv("TEST_TUNNEL_TIMEOUT_SCALE"); // NOLINT(concurrency-mt-unsafe)
+        return text == nullptr || *text == '\0' ? 1.0 : parse_timeout_scale(text);
+    }();
+    return scale;
+}
+
+/// `duration` times TEST_TUNNEL_TIMEOUT_SCALE.
+inline Duration scaled(Duration duration) {
+    const auto result = std::chrono::duration<double>{duration} * timeout_scale();
+    // Long enough for every test, and no overflow in the clock's arithmetic.
+    constexpr auto longest = std::chrono::hours{24 * 365};
+    return result > longest ? Duration{longest} : std::chrono::duration_cast<Duration>(result);
+}
+
+} // namespace detail
+
+/// How long each kind of wait may take. All are multiplied by the environment variable
+/// `TEST_TUNNEL_TIMEOUT_SCALE` (default 1) for slow machines, valgrind and emulation.
+struct Timeouts {
+    /// From the start of the tool until it accepts the first connection.
+    Duration connect = std::chrono::seconds{10};
+    /// No progress at all on a connection: not one byte came or went.
+    Duration io = std::chrono::seconds{10};
+    /// From SIGTERM until the tool has ended, before SIGKILL.
+    Duration stop = std::chrono::seconds{12};
+    /// All of one pair but the stopping of the tool, whatever progress is made.
+    Duration pair = std::chrono::seconds{120};
+};
+
+/// A point in time after which a wait is given up.
+class Deadline {
+public:
+    explicit Deadline(Clock::time_point when) : when_{when} {}
+
+    /// From now on, for `duration` times `TEST_TUNNEL_TIMEOUT_SCALE`.
+    static Deadline after(Duration duration) {
+        return Deadline{Clock::now() + detail::scaled(duration)};
+    }
+
+    [[nodiscard]] bool passed() const { return Clock::now() >= when_; }
+    /// Zero when it has passed.
+    [[nodiscard]] Duration remaining() const {
+        return std::max(Duration::zero(), when_ - Clock::now());
+    }
+
+private:
+    Clock::time_point when_;
+};
+
+} // namespace test_tunnel

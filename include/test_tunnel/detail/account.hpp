@@ -1,0 +1,69 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "../discovery/pairs.hpp"
+#include "../report.hpp"
+#include "../server.hpp"
+#include "text.hpp"
+
+namespace test_tunnel::detail {
+
+/// The end of what a tool printed, harmless, as much of it as a reader wants to see.
+inline std::string printable_tail(std::string_view text) {
+    constexpr std::size_t most_bytes = 2000;
+    constexpr std::size_t most_lines = 20;
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+        text.remove_suffix(1);
+    }
+    std::size_t start = text.size();
+    std::size_t lines = 0;
+    while (start > 0 && text.size() - start < most_bytes) {
+        if (text[start - 1] == '\n' && ++lines == most_lines) {
+            break;
+        }
+        --start;
+    }
+    return fmt::format("{}{}", start > 0 ? fmt::format("[... {} bytes before ...]\n", start) : "",
+                       escape_controls(text.substr(start)));
+}
+
+/// The whole story of one failure, one fact a line. The tool, if there is one, has ended.
+inline std::string account_of(std::string_view title, const Pair& pair, const CheckResult& failed,
+                              const Server* server) {
+    std::string result = fmt::format("{}: failed at step \"{}\"", title, failed.step);
+    const auto line = [&](std::string_view name, std::string_view value) {
+        constexpr std::string_view indent = "\n            ";
+        result += fmt::format("\n  {:<9} {}", fmt::format("{}:", name),
+                              indent_lines(value, indent.substr(1)));
+    };
+    line("expected", failed.expected);
+    line("actual", failed.actual);
+    line("pair", fmt::format("client {} → tool {}, tool {} → server {}",
+                             pair.proxy_listen.client(), pair.proxy_listen.listen(),
+                             pair.svc_listen.clients.at(0), pair.svc_listen.listen()));
+    if (server == nullptr) {
+        return result;
+    }
+    for (const auto& process : server->processes()) {
+        line("command", process.command_line());
+        line("status", fmt::format("{}{}", process.status() ? process.status()->text() : "running",
+                                   process.had_to_be_killed()
+                                       ? " (it did not end on SIGTERM)"
+                                   : process.was_told_to_end() ? " when it was stopped"
+                                                               : " by itself"));
+        const auto out = printable_tail(process.out());
+        const auto err = printable_tail(process.err());
+        line("output", out.empty() && err.empty() ? "(nothing)" : out);
+        if (!err.empty()) {
+            line("stderr", err);
+        }
+    }
+    return result;
+}
+
+} // namespace test_tunnel::detail

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "../error.hpp"
+
+namespace test_tunnel::detail {
+
+/// Throws unless the system could run this file.
+inline void require_executable(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == -1) {
+        const int error = errno;
+        const auto text = fmt::format("{}: {}", path, std::generic_category().message(error));
+        if (error == ENOENT || error == ENOTDIR) {
+            throw ToolMissing{text};
+        }
+        throw ToolNotExecutable{text};
+    }
+    if (!S_ISREG(info.st_mode)) {
+        throw ToolNotExecutable{fmt::format("{} is {}, not a program", path,
+                                            S_ISDIR(info.st_mode) ? "a directory" : "no file")};
+    }
+    if (::access(path.c_str(), X_OK) == -1) {
+        throw ToolNotExecutable{
+            fmt::format("{} is not executable (mode {:04o})", path, info.st_mode & 07777U)};
+    }
+}
+
+/// The path of the program `name`: `name` itself where it has a slash, else the first executable
+/// file of that name in `search_path` (the form of PATH), then in the directories of the system's
+/// daemons, which an ordinary user's PATH may lack. Throws ToolMissing, ToolNotExecutable.
+inline std::string find_program(const std::string& name, const std::string& search_path) {
+    if (name.empty()) {
+        throw ToolMissing{"no program was given"};
+    }
+    if (name.find('/') != std::string::npos) {
+        require_executable(name);
+        return name;
+    }
+    const std::string all =
+        (search_path.empty() ? "/usr/local/bin:/usr/bin:/bin" : search_path) +
+        ":/usr/local/sbin:/usr/sbin:/sbin";
+    std::string unusable;
+    std::string_view rest{all};
+    for (;;) {
+        const auto colon = rest.find(':');
+        const auto directory = rest.substr(0, colon);
+        const auto path = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
+        try {
+            require_executable(path);
+            return path;
+        } catch (const ToolMissing&) {
+            static_cast<void>(path); // the next directory may have it
+        } catch (const ToolNotExecutable& error) {
+            unusable = unusable.empty() ? error.what() : unusable;
+        }
+        if (colon == std::string_view::npos) {
+            break;
+        }
+        rest.remove_prefix(colon + 1);
+    }
+    if (!unusable.empty()) {
+        throw ToolNotExecutable{unusable};
+    }
+    throw ToolMissing{fmt::format("{}: no such program in {}", name, all)};
+}
+
+} // namespace test_tunnel::detail

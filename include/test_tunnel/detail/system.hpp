@@ -1,0 +1,40 @@
+#pragma once
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "../error.hpp"
+
+namespace test_tunnel::detail {
+
+/// Calls `call` until it is not interrupted by a signal; errno is the last call's.
+template <typename Call>
+auto retry_eintr(Call call) {
+    auto result = call();
+    while (result == -1 && errno == EINTR) {
+        result = call();
+    }
+    return result;
+}
+
+/// The result of a system call, or SystemError with what was attempted.
+template <typename Result>
+Result checked(Result result, std::string_view attempted) {
+    if (result == -1) {
+        throw SystemError{attempted, errno};
+    }
+    return result;
+}
+
+inline void set_nonblocking(int fd) {
+    const int flags = checked(::fcntl(fd, F_GETFL), "fcntl(F_GETFL)");
+    checked(::fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl(F_SETFL, O_NONBLOCK)");
+}
+
+inline void set_cloexec(int fd) {
+    checked(::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl(F_SETFD, FD_CLOEXEC)");
+}
+
+} // namespace test_tunnel::detail

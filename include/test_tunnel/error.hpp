@@ -1,0 +1,132 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace test_tunnel {
+
+/// The base of all that the library throws.
+class Error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// The machine or the configuration is not fit for a test; nothing is said about the tunnel.
+/// `TestTunnel::run_all` lets these through, it never counts them as a failed pair.
+class SetupError : public Error {
+public:
+    using Error::Error;
+};
+
+/// Neither AF_INET nor AF_INET6.
+class UnsupportedAddressFamily : public SetupError {
+public:
+    explicit UnsupportedAddressFamily(int family)
+        : SetupError{fmt::format("unsupported address family {}: neither AF_INET nor AF_INET6",
+                                 family)} {}
+};
+
+/// A text or a packed form that is no IPv4 or IPv6 address.
+class InvalidAddress : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// A value in the configuration or in an environment variable that makes no sense.
+class InvalidConfig : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// No interface that is up has an address that can be used.
+class NoAddresses : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// There are addresses, but no client can reach any of them: nothing could be tested.
+class NoCombinations : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// The search for free ports started outside 1..65535 or ran past it.
+class PortRangeError : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// The system refuses this user what was asked for, a port below 1024 for instance.
+class PermissionDenied : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// The program under test is not there. Adapters may turn this into a skipped test.
+class ToolMissing : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// The program under test is there, but the system can't run it: a directory, a file without
+/// the right to be run, a script whose interpreter is missing.
+class ToolNotExecutable : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// This system does not let this user have a network namespace of their own.
+class PrivateNetworkUnavailable : public SetupError {
+public:
+    using SetupError::SetupError;
+};
+
+/// A system call failed; `code()` is its errno.
+class SystemError : public Error {
+public:
+    SystemError(std::string_view attempted, int code)
+        : Error{fmt::format("{}: {}", attempted, std::generic_category().message(code))},
+          code_{code} {}
+
+    [[nodiscard]] int code() const noexcept { return code_; }
+
+private:
+    int code_;
+};
+
+/// A deadline passed; the text says what was being waited for.
+class TimedOut : public Error {
+public:
+    using Error::Error;
+};
+
+/// A process under test ended while something was awaited from it.
+class ToolEnded : public Error {
+public:
+    using Error::Error;
+};
+
+/// Something other than what the protocol or the check demands; keeps both sides apart so
+/// that a report can show them under each other.
+class Unexpected : public Error {
+public:
+    Unexpected(std::string expected, std::string actual)
+        : Error{fmt::format("expected {}, got {}", expected, actual)},
+          expected_{std::move(expected)},
+          actual_{std::move(actual)} {}
+
+    [[nodiscard]] const std::string& expected() const noexcept { return expected_; }
+    [[nodiscard]] const std::string& actual() const noexcept { return actual_; }
+
+private:
+    std::string expected_;
+    std::string actual_;
+};
+
+} // namespace test_tunnel

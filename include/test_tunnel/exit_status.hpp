@@ -1,0 +1,54 @@
+#pragma once
+
+#include <signal.h> // NOLINT(modernize-deprecated-headers): siginfo_t is POSIX, not C
+#include <sys/wait.h>
+
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace test_tunnel {
+
+/// How a process ended: by itself with a status, or by a signal.
+class ExitStatus {
+public:
+    /// From what waitid(2) tells of a process that has ended.
+    explicit ExitStatus(const siginfo_t& info)
+        : value_{info.si_status},
+          by_signal_{info.si_code != CLD_EXITED},
+          core_dumped_{info.si_code == CLD_DUMPED} {}
+
+    /// The status with which it exited; nothing where a signal killed it.
+    [[nodiscard]] std::optional<int> code() const {
+        return by_signal_ ? std::nullopt : std::optional{value_};
+    }
+
+    /// The signal that killed it; nothing where it exited.
+    [[nodiscard]] std::optional<int> signal() const {
+        return by_signal_ ? std::optional{value_} : std::nullopt;
+    }
+
+    /// Whether the signal made the system write a core dump.
+    [[nodiscard]] bool core_dumped() const noexcept { return core_dumped_; }
+
+    /// "exited with status 9", "was killed by signal 9 (Killed)".
+    [[nodiscard]] std::string text() const {
+        if (!by_signal_) {
+            return fmt::format("exited with status {}", value_);
+        }
+        return fmt::format("was killed by signal {} ({}){}", value_,
+                           ::strsignal(value_), // NOLINT(concurrency-mt-unsafe)
+                           core_dumped_ ? ", core dumped" : "");
+    }
+
+    friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
+
+private:
+    int value_ = 0;
+    bool by_signal_ = false;
+    bool core_dumped_ = false;
+};
+
+} // namespace test_tunnel

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "deadline.hpp"
+#include "detail/text.hpp"
+#include "error.hpp"
+#include "process.hpp"
+#include "watch.hpp"
+
+namespace test_tunnel {
+
+/// The tool under test: one process, or several that only work together (the client and the server
+/// half of stunnel). All are watched as long as the tool is used; they are stopped in the reverse of
+/// the order in which they were added. The destructor kills them.
+class Server {
+public:
+    /// A tool of one process. Implicit, so that `spawn_server` can return what it has spawned.
+    Server(Process process) { add(std::move(process)); } // NOLINT(*-explicit-*)
+
+    /// Adds a companion that was started after those that are there already.
+    void add(Process process) { state_->processes.push_back(std::move(process)); }
+
+    /// In the order in which they were added; never empty.
+    [[nodiscard]] const std::vector<Process>& processes() const noexcept {
+        return state_->processes;
+    }
+
+    /// To be given to every socket that waits for this tool (`Socket::watch`).
+    [[nodiscard]] std::shared_ptr<Watch> watch() const { return state_; }
+
+    /// From now on every wait that looks after this tool ends by TimedOut when `duration` is over.
+    void limit(Duration duration) {
+        state_->limit = duration;
+        state_->end = Deadline::after(duration);
+    }
+
+    /// Whether all of its processes run, as of now.
+    [[nodiscard]] bool running() {
+        state_->handle();
+        return state_->first_ended() == nullptr;
+    }
+
+    /// Waits until one of its processes has ended; false where none has by `deadline`.
+    bool wait_for_end(Deadline deadline) {
+        return detail::pump(*state_, deadline,
+                            [this] { return state_->first_ended() != nullptr; });
+    }
+
+    /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
+    /// within `timeout`. Blocks until all have ended.
+    void stop(Duration timeout) {
+        auto& processes = state_->processes;
+        state_->handle(); // one that has ended by itself has not been told to
+        std::for_each(processes.rbegin(), processes.rend(), [&](Process& process) {
+            process.signal(SIGTERM);
+            // All are drained meanwhile: it may end only when another one has taken something.
+            detail::pump(*state_, Deadline::after(timeout),
+                         [&] { return process.status().has_value(); });
+            process.stop(Duration::zero());
+        });
+    }
+
+private:
+    struct State final : Watch {
+        std::vector<Process> processes;
+        Duration limit = Duration::max();
+        Deadline end{Clock::time_point::max()};
+
+        void append_to(std::vector<pollfd>& fds) const override {
+            for (const auto& process : processes) {
+                process.append_to(fds);
+            }
+        }
+
+        void handle() override {
+            for (auto& process : processes) {
+                process.handle();
+            }
+        }
+
+        void require_running() const override {
+            if (const auto* process = first_ended()) {
+                throw ToolEnded{fmt::format("{} {}, {} after it was started", process->name(),
+                                            process->status()->text(),
+                                            detail::text_of(process->run_time()))};
+            }
+        }
+
+        void require_time(std::string_view awaited) const override {
+            if (end.passed()) {
+                throw TimedOut{fmt::format("the {} for one pair were over while waiting for {}",
+                                           detail::text_of(detail::scaled(limit)), awaited)};
+            }
+        }
+
+        [[nodiscard]] Duration longest_wait() const override {
+            auto result = end.remaining();
+            for (const auto& process : processes) {
+                result = std::min(result, process.longest_wait());
+            }
+            return result;
+        }
+
+        [[nodiscard]] const Process* first_ended() const {
+            const auto found = std::find_if(
+                processes.begin(), processes.end(),
+                [](const Process& process) { return process.status().has_value(); });
+            return found == processes.end() ? nullptr : &*found;
+        }
+    };
+
+    std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+} // namespace test_tunnel

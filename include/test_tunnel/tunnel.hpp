@@ -1,0 +1,399 @@
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+#include "deadline.hpp"
+#include "detail/account.hpp"
+#include "discovery.hpp"
+#include "error.hpp"
+#include "process.hpp"
+#include "report.hpp"
+#include "server.hpp"
+#include "socket.hpp"
+#include "traits.hpp"
+
+namespace test_tunnel {
+
+/// Both ends of one connection through the tunnel.
+struct Connection {
+    /// The client's end, after the handshake.
+    Socket client;
+    /// The end that the tool made to the harness's server.
+    Socket server;
+};
+
+/// What the steps of one pair share.
+struct PairRun {
+    const Pair& pair;
+    /// Listens at `pair.svc_listen.listen()` since before the tool was started.
+    Socket& listener;
+    /// The tool.
+    Server& server;
+    /// What goes into the report beside the results.
+    std::vector<std::string>& notes;
+};
+
+/// The test of one tool. Derive from it, override `slug`, `spawn_server` and `handshake`, and call
+/// `run`.
+///
+/// The hooks are called one after the other on the caller's thread. What they throw fails the pair
+/// and becomes part of its account; a SetupError, and whatever is no std::exception (a test
+/// framework's own), passes through `run`, the tool being killed on the way.
+class TestTunnel {
+public:
+    /// Throws InvalidConfig where there is no logger. Sets the logger to `debug` where
+    /// `config.verbose`.
+    explicit TestTunnel(ConfigProg config);
+    TestTunnel(const TestTunnel&) = delete;
+    TestTunnel& operator=(const TestTunnel&) = delete;
+    virtual ~TestTunnel() = default;
+
+    /// The name of the tool in logs and reports.
+    [[nodiscard]] virtual std::string slug() const = 0;
+
+    /// Starts the tool, without waiting for it: it shall listen at `proxy_listen.listen()`, let
+    /// `proxy_listen.client()` connect, and carry what comes to `svc_listen.listen()`, from
+    /// the address `svc_listen.clients[0]`. Called once a pair. `spawn` is made for it.
+    virtual Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) = 0;
+
+    /// Talks to the tool on a new connection until the next byte belongs to the server: asks a SOCKS
+    /// server to connect to `svc_listen.listen()`, for instance. Called once a connection; `client`
+    /// has the timeout `config().timeouts.io` and throws ToolEnded where the tool ends.
+    ///
+    /// Returns the endpoint from which the tool says that it connects onwards, where it says so:
+    /// the connection that arrives must then come from there.
+    virtual std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) = 0;
+
+    /// What the tool is declared not to do. The default: nothing but what every tunnel does.
+    [[nodiscard]] virtual Traits traits() const { return {}; }
+
+    /// Tests the tool on every combination of addresses that this machine has to offer; the report
+    /// goes to the log. Throws TunnelFailure where any failed; NoAddresses, NoCombinations where
+    /// nothing can be tested, ToolMissing, ToolNotExecutable and other SetupErrors. No wait in it
+    /// lasts longer than `config().timeouts` say.
+    void run();
+
+    /// The same, but the failures are only in the report.
+    Report run_all();
+
+    /// Tests the tool on one pair. Throws SetupErrors only.
+    [[nodiscard]] PairResult run_pair(const Pair& pair);
+
+    /// Reads exactly `expected.size()` bytes, however they are cut up, and compares the first
+    /// `compare_len` of them (default: all). An empty `expected` demands the end of the stream; a
+    /// reset is none. Returns what was read. Throws Unexpected, with `tag` saying whose bytes
+    /// they are ("server → client"); InvalidConfig for a `compare_len` above the size; and as
+    /// Socket::read does.
+    std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
+                            std::optional<std::size_t> compare_len = std::nullopt);
+
+    [[nodiscard]] const ConfigProg& config() const noexcept { return config_; }
+
+protected:
+    /// Starts a process with `config().utf8_env`, what it prints going to the log at `debug`.
+    /// Throws ToolMissing, ToolNotExecutable.
+    [[nodiscard]] Process spawn(std::vector<std::string> argv) const;
+
+    /// Names what happens from now on, for the log and for the account of a failure.
+    void step(std::string name, std::string expected);
+
+    /// Connects the client to the tool, trying again with a new socket as long as it is refused: after
+    /// 1 ms first, after 5 ms at the most, until `config().timeouts.connect` is over.
+    /// Throws ToolEnded as soon as the tool has ended, TimedOut.
+    virtual Socket connect_client(PairRun& run);
+
+    /// One connection through the tunnel: connects the client, shakes hands, accepts, and verifies
+    /// where the tool's connection came from.
+    virtual Connection connect(PairRun& run);
+
+    /// What is done with a connection: the server says Hello, then the client, then the client closes,
+    /// and the server must see a clean end of stream.
+    virtual void transfer(PairRun& run, Connection& connection);
+
+    /// All that is done with one pair while the tool runs: one connection, one transfer.
+    virtual void check_pair(PairRun& run);
+
+private:
+    struct Step {
+        std::string name;
+        std::string expected;
+    };
+
+    [[nodiscard]] Socket accept(PairRun& run, Socket& client) const;
+    void verify_source(PairRun& run, const Endpoint& source,
+                       const std::optional<Endpoint>& reported);
+    void stop(Server& server, std::vector<std::string>& notes);
+    [[nodiscard]] CheckResult failure(const Pair& pair, std::string expected, std::string actual,
+                                      std::optional<Server>& server) const;
+
+    ConfigProg config_;
+    Step step_;
+    std::string pair_name_;
+};
+
+inline TestTunnel::TestTunnel(ConfigProg config) : config_{std::move(config)} {
+    if (!config_.log) {
+        throw InvalidConfig{"the configuration has no logger (Config::log is null)"};
+    }
+    if (config_.verbose) {
+        config_.log->set_level(spdlog::level::debug);
+    }
+}
+
+inline void TestTunnel::run() {
+    auto report = run_all();
+    if (!report.passed()) {
+        throw TunnelFailure{std::move(report)};
+    }
+}
+
+inline Report TestTunnel::run_all() {
+    Report report{slug(), {}};
+    for (const auto& pair : discover_pairs(config_)) {
+        report.pairs.push_back(run_pair(pair));
+    }
+    config_.log->info("{}", report.summary());
+    return report;
+}
+
+inline PairResult TestTunnel::run_pair(const Pair& pair) {
+    const auto started = Clock::now();
+    PairResult result{pair, {}, {}, {}};
+    pair_name_ = fmt::format("{} {}", slug(), pair.name());
+    config_.log->info("{}: client {} → tool {}, tool {} → server {}", pair_name_,
+                      pair.proxy_listen.client(), pair.proxy_listen.listen(),
+                      pair.svc_listen.clients.at(0), pair.svc_listen.listen());
+    CheckResult check;
+    std::optional<Server> server;
+    try {
+        // Before the tool is started: whenever it connects, somebody listens.
+        step("listen", fmt::format("the server can listen at {}", pair.svc_listen.listen()));
+        auto listener = bind_to(config_, pair.svc_listen.listen());
+        listener.listen();
+
+        step("start", "the tool can be started");
+        server.emplace(spawn_server(pair.proxy_listen, pair.svc_listen));
+        server->limit(config_.timeouts.pair);
+        listener.watch(server->watch());
+
+        PairRun run{pair, listener, *server, result.notes};
+        check_pair(run);
+
+        step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
+                                 detail::text_of(detail::scaled(config_.timeouts.stop))));
+        stop(*server, result.notes);
+    } catch (const SetupError&) {
+        throw;
+    } catch (const Unexpected& error) {
+        check = failure(pair, error.expected(), error.actual(), server);
+    } catch (const std::exception& error) {
+        check = failure(pair, step_.expected, error.what(), server);
+    }
+    check.id = "hello";
+    check.duration = Clock::now() - started;
+    result.duration = check.duration;
+    result.checks.push_back(std::move(check));
+    return result;
+}
+
+inline void TestTunnel::check_pair(PairRun& run) {
+    auto connection = connect(run);
+    transfer(run, connection);
+}
+
+inline Socket TestTunnel::connect_client(PairRun& run) {
+    const auto target = run.pair.proxy_listen.listen();
+    const auto watch = run.server.watch();
+    step("connect", fmt::format("the tool accepts a connection at {}", target));
+    const auto deadline = Deadline::after(config_.timeouts.connect);
+    Duration pause = std::chrono::milliseconds{1};
+    for (;;) {
+        auto client = bind_to(config_, run.pair.proxy_listen.client());
+        client.watch(watch);
+        if (client.try_connect(target)) {
+            return client;
+        }
+        if (deadline.passed()) {
+            throw TimedOut{fmt::format("every connection was refused for {}",
+                                       detail::text_of(detail::scaled(config_.timeouts.connect)))};
+        }
+        detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
+                         watch.get(), "the tool to listen");
+        pause = std::min<Duration>(pause * 3 / 2, std::chrono::milliseconds{5});
+    }
+}
+
+inline Connection TestTunnel::connect(PairRun& run) {
+    auto client = connect_client(run);
+    step("handshake", "the tool does its part of the handshake");
+    const auto reported = handshake(client, run.pair.svc_listen);
+    step("accept", fmt::format("the tool connects to the server at {}",
+                               run.pair.svc_listen.listen()));
+    auto server = accept(run, client);
+    verify_source(run, server.peer(), reported);
+    return {std::move(client), std::move(server)};
+}
+
+/// Not just `listener.accept()`: a tool that gives the client up instead is noticed at once.
+inline Socket TestTunnel::accept(PairRun& run, Socket& client) const {
+    std::array<pollfd, 2> fds{{{.fd = run.listener.fd(), .events = POLLIN, .revents = 0},
+                               {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
+    constexpr std::string_view awaited = "the tool to connect to the server";
+    if (!detail::wait_for(fds, Deadline::after(config_.timeouts.io), run.server.watch().get(),
+                          awaited)) {
+        throw TimedOut{fmt::format("nothing for {} while waiting for {}",
+                                   detail::text_of(detail::scaled(config_.timeouts.io)), awaited)};
+    }
+    if (fds[0].revents == 0) {
+        std::array<char, 256> bytes{};
+        const auto count = client.read_some(bytes.data(), bytes.size());
+        throw Unexpected{step_.expected,
+                         count == 0 ? "it ended the client's connection instead"
+                                    : "before it connected, the client was sent " +
+                                          detail::bytes_around({bytes.data(), count}, 0)};
+    }
+    return run.listener.accept();
+}
+
+inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
+                                      const std::optional<Endpoint>& reported) {
+    const auto& assigned = run.pair.svc_listen.clients.front();
+    step("source", fmt::format("the tool connects to the server from {}", assigned));
+    config_.log->info("{}: the tool connected to the server from {}", pair_name_, source);
+    const bool bound = source.address == assigned;
+    if (traits().binds_source && !bound) {
+        throw Unexpected{step_.expected, fmt::format("a connection from {}", source)};
+    }
+    if (!traits().binds_source) {
+        run.notes.push_back(
+            bound ? fmt::format("declared binds_source = false, but it did connect from {}", source)
+                  : fmt::format("declared: binds_source = false (it connected from {})", source));
+    }
+    if (reported && *reported != source) {
+        throw Unexpected{
+            fmt::format("a connection from {}, as the handshake reported", *reported),
+            fmt::format("a connection from {}", source)};
+    }
+}
+
+inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
+    constexpr std::string_view hello = "Hello";
+    auto& [client, server] = connection;
+
+    step("hello from the server", "the client reads what the server wrote");
+    server.write(hello);
+    expect_read(client, hello, "server → client");
+
+    step("hello from the client", "the server reads what the client wrote");
+    client.write(hello);
+    expect_read(server, hello, "client → server");
+
+    step("no further bytes", "the client is sent nothing that the server did not write");
+    if (const auto count = client.pending(); count > 0) {
+        throw Unexpected{step_.expected, detail::bytes_around(client.read(count), 0)};
+    }
+
+    step("end of stream", "the server sees a clean end of stream when the client closes");
+    client.close();
+    expect_read(server, {}, "client → server");
+    server.close();
+}
+
+/// The end of a pair on which all went well so far.
+inline void TestTunnel::stop(Server& server, std::vector<std::string>& notes) {
+    if (!server.running()) {
+        server.watch()->require_running();
+    }
+    server.stop(config_.timeouts.stop);
+    for (const auto& process : server.processes()) {
+        const auto& status = process.status().value();
+        if (process.had_to_be_killed()) {
+            throw Unexpected{step_.expected, process.name() + " had to be killed by SIGKILL"};
+        }
+        if (status.signal().value_or(SIGTERM) != SIGTERM) {
+            throw Unexpected{step_.expected, fmt::format("{} {}", process.name(), status.text())};
+        }
+        const int code = status.code().value_or(0);
+        if (code != 0 && code != SIGTERM && code != 128 + SIGTERM) {
+            notes.push_back(fmt::format("after SIGTERM {} {}", process.name(), status.text()));
+        }
+    }
+}
+
+inline CheckResult TestTunnel::failure(const Pair& pair, std::string expected, std::string actual,
+                                       std::optional<Server>& server) const {
+    if (server) {
+        // A connection that breaks is often the first that is seen of a crash.
+        constexpr auto grace = std::chrono::milliseconds{50};
+        server->wait_for_end(Deadline::after(grace));
+        server->stop(config_.timeouts.stop);
+    }
+    CheckResult result;
+    result.outcome = Outcome::failed;
+    result.step = step_.name;
+    result.expected = std::move(expected);
+    result.actual = std::move(actual);
+    result.account = detail::account_of(pair_name_, pair, result, server ? &*server : nullptr);
+    config_.log->error("{}", result.account);
+    return result;
+}
+
+inline std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
+                                           std::string_view tag,
+                                           std::optional<std::size_t> compare_len) {
+    const auto compared = expected.substr(0, compare_len.value_or(expected.size()));
+    if (compare_len.value_or(0) > expected.size()) {
+        throw InvalidConfig{fmt::format("expect_read: compare_len is {}, but only {} bytes are "
+                                        "expected ({})",
+                                        *compare_len, expected.size(), tag)};
+    }
+    config_.log->debug("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size());
+    std::string actual(expected.size(), '\0');
+    std::size_t filled = 0;
+    bool ended = expected.empty();
+    if (ended) {
+        socket.read_end();
+    }
+    while (filled < actual.size() && !ended) {
+        const auto count = socket.read_some(actual.data() + filled, actual.size() - filled);
+        filled += count;
+        ended = count == 0;
+    }
+    actual.resize(filled);
+    const auto difference = static_cast<std::size_t>(
+        std::mismatch(compared.begin(), compared.end(), actual.begin(), actual.end()).first -
+        compared.begin());
+    if (difference < compared.size() || filled < expected.size()) {
+        throw Unexpected{
+            fmt::format("{}: {}", tag, detail::bytes_around(expected, difference)),
+            fmt::format("{}{}, different from offset {} on", detail::bytes_around(actual, difference),
+                        filled < expected.size() ? "\nthen end of stream" : "", difference)};
+    }
+    return actual;
+}
+
+inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
+    return Process::spawn({.argv = std::move(argv),
+                           .environment = config_.utf8_env,
+                           .directory = {},
+                           .log = config_.log});
+}
+
+inline void TestTunnel::step(std::string name, std::string expected) {
+    config_.log->info("{}: {}: {}", pair_name_, name, expected);
+    step_ = {std::move(name), std::move(expected)};
+}
+
+} // namespace test_tunnel
