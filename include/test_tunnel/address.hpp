@@ -91,6 +91,11 @@ public:
         return family_ == Family::ipv4 ? bytes_[0] == 127 : packed() == ipv6_loopback;
     }
 
+    /// fe80::/10
+    [[nodiscard]] bool is_link_local() const noexcept {
+        return family_ == Family::ipv6 && bytes_[0] == '\xfe' && (bytes_[1] & '\xc0') == '\x80';
+    }
+
     friend bool operator==(const Address&, const Address&) = default;
     friend std::strong_ordering operator<=>(const Address& a, const Address& b) noexcept {
         if (a.family_ != b.family_) {
@@ -129,11 +134,7 @@ inline Address Address::from_packed(std::string_view bytes, std::uint32_t scope)
     Address result;
     result.family_ = bytes.size() == 4 ? Family::ipv4 : Family::ipv6;
     bytes.copy(result.bytes_.data(), bytes.size());
-    const auto byte = [&](std::size_t index) {
-        return static_cast<unsigned char>(result.bytes_[index]);
-    };
-    const bool link_local = bytes.size() == 16 && byte(0) == 0xfe && (byte(1) & 0xc0U) == 0x80;
-    result.scope_ = link_local ? scope : 0;
+    result.scope_ = result.is_link_local() ? scope : 0;
     return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
 #include <exception>
 #include <string>
 #include <utility>
@@ -45,7 +46,7 @@ inline ConfigProg config_for(const std::string& default_prog) {
     config.verbose = options.verbose;
     config.prog = options.prog.empty() ? default_prog : options.prog;
     try {
-        test_tunnel::detail::find_program(config.prog, config.utf8_env["PATH"]);
+        test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
         if (!options.prog.empty()) {
             throw;
@@ -75,6 +76,8 @@ inline int main(int argc, char** argv) {
                             !data.listTags && !data.listReporters && !data.listListeners;
     try {
         if (runs_tests) {
+            // Inherited from whoever started the test, ignoring it would hide the end of the tools.
+            std::signal(SIGCHLD, SIG_DFL);
             const auto network = enter_network(options.network.empty()
                                                    ? network_mode_from_environment()
                                                    : parse_network_mode(options.network));

@@ -5,16 +5,21 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "address.hpp"
+#include "deadline.hpp"
 #include "detail/platform.hpp"
 #include "detail/system.hpp"
 #include "detail/unique_fd.hpp"
 #include "error.hpp"
+#include "socket.hpp"
+#include "watch.hpp"
 
 #if TEST_TUNNEL_LINUX
 #include <dirent.h>
@@ -120,6 +125,25 @@ inline void map_to_themselves(uid_t user, gid_t group) {
     }
 }
 
+/// Sends itself a packet until one arrives, to see that this address of this machine is in use.
+inline void wait_until_reachable(const Address& address) {
+    const auto attempted = fmt::format("send a packet to {}, an address of this machine", address);
+    const UniqueFd fd{checked(
+        ::socket(static_cast<int>(address.family()), SOCK_DGRAM | SOCK_CLOEXEC, 0), attempted)};
+    SocketAddress any_port{{address, 0}};
+    checked(::bind(fd.get(), any_port.data(), *any_port.length()), attempted);
+    auto own = SocketAddress{socket_name(::getsockname, fd.get(), attempted)};
+    const auto deadline = Deadline::after(std::chrono::seconds{5});
+    pollfd arrival{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    do {
+        if (deadline.passed()) {
+            throw SystemError{attempted, ETIMEDOUT};
+        }
+        // Fails as long as there is no route at all.
+        ::sendto(fd.get(), "?", 1, 0, own.data(), *own.length());
+    } while (!poll_once({&arrival, 1}, std::chrono::microseconds{200}));
+}
+
 inline void set_up_loopback() {
     for (const auto* const interface : {"all", "default", "lo"}) {
         // Where IPv6 is off by default (Docker). Off for good, or not writable: then without it.
@@ -128,10 +152,12 @@ inline void set_up_loopback() {
     Rtnetlink kernel;
     const unsigned loopback = if_nametoindex("lo");
     kernel.set_up(loopback);
+    std::vector<Address> addresses{Address::parse("127.0.0.1")};
     for (const auto* const text : {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"}) {
         const auto address = Address::parse(text);
         try {
             kernel.add_address(loopback, address);
+            addresses.push_back(address);
         } catch (const SystemError& error) {
             const bool no_ipv6 = error.code() == EACCES || error.code() == EOPNOTSUPP ||
                                  error.code() == EAFNOSUPPORT;
@@ -139,6 +165,14 @@ inline void set_up_loopback() {
                 throw;
             }
         }
+    }
+    if (addresses.back().family() == Family::ipv6) {
+        addresses.push_back(Address::parse("::1"));
+    }
+    // The kernel puts an IPv6 address in use a moment later, from a work queue; a connection that is
+    // tried before would lose a packet and wait a second for the next.
+    for (const auto& address : addresses) {
+        wait_until_reachable(address);
     }
 }
 

@@ -176,7 +176,7 @@ inline Process Process::spawn(SpawnOptions options) {
     state->log = std::move(options.log);
 
     detail::ChildPlan plan;
-    plan.path = detail::find_program(program, options.environment["PATH"]);
+    plan.path = detail::find_program(program, options.environment);
     plan.directory = std::move(options.directory);
     if (!plan.directory.empty() && plan.path.front() != '/') {
         // Relative to where the caller is, not to where the child will be.
@@ -188,6 +188,7 @@ inline Process Process::spawn(SpawnOptions options) {
     for (const auto& [name, value] : options.environment) {
         plan.environment.push_back(fmt::format("{}={}", name, value));
     }
+    detail::require_children_are_reported();
     auto out = detail::make_pipe();
     auto err = detail::make_pipe();
     plan.out = out.write_end.get();

@@ -110,7 +110,7 @@ protected:
     void step(std::string name, std::string expected);
 
     /// Connects the client to the tool, trying again with a new socket as long as it is refused: after
-    /// 1 ms first, after 5 ms at the most, until `config().timeouts.connect` is over.
+    /// half a millisecond first, after 5 ms at the most, until `config().timeouts.connect` is over.
     /// Throws ToolEnded as soon as the tool has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);
 
@@ -218,7 +218,7 @@ inline Socket TestTunnel::connect_client(PairRun& run) {
     const auto watch = run.server.watch();
     step("connect", fmt::format("the tool accepts a connection at {}", target));
     const auto deadline = Deadline::after(config_.timeouts.connect);
-    Duration pause = std::chrono::milliseconds{1};
+    Duration pause = std::chrono::microseconds{500};
     for (;;) {
         auto client = bind_to(config_, run.pair.proxy_listen.client());
         client.watch(watch);
@@ -231,7 +231,7 @@ inline Socket TestTunnel::connect_client(PairRun& run) {
         }
         detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
                          watch.get(), "the tool to listen");
-        pause = std::min<Duration>(pause * 3 / 2, std::chrono::milliseconds{5});
+        pause = std::min<Duration>(pause * 9 / 8, std::chrono::milliseconds{5});
     }
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "../error.hpp"
+#include "../utf8_env.hpp"
 
 namespace test_tunnel::detail {
 
@@ -35,9 +36,9 @@ inline void require_executable(const std::string& path) {
 }
 
 /// The path of the program `name`: `name` itself where it has a slash, else the first executable
-/// file of that name in `search_path` (the form of PATH), then in the directories of the system's
+/// file of that name in the PATH of `environment`, then in the directories of the system's
 /// daemons, which an ordinary user's PATH may lack. Throws ToolMissing, ToolNotExecutable.
-inline std::string find_program(const std::string& name, const std::string& search_path) {
+inline std::string find_program(const std::string& name, const Environment& environment) {
     if (name.empty()) {
         throw ToolMissing{"no program was given"};
     }
@@ -45,9 +46,11 @@ inline std::string find_program(const std::string& name, const std::string& sear
         require_executable(name);
         return name;
     }
-    const std::string all =
-        (search_path.empty() ? "/usr/local/bin:/usr/bin:/bin" : search_path) +
-        ":/usr/local/sbin:/usr/sbin:/sbin";
+    const auto found = environment.find("PATH");
+    const auto all = fmt::format("{}:/usr/local/sbin:/usr/sbin:/sbin",
+                                 found == environment.end() || found->second.empty()
+                                     ? "/usr/local/bin:/usr/bin:/bin"
+                                     : found->second);
     std::string unusable;
     std::string_view rest{all};
     for (;;) {

@@ -59,6 +59,18 @@ struct ChildError {
     int code = 0;
 };
 
+/// Throws InvalidConfig where the system would reap children by itself, their status unseen: a
+/// disposition that some programs hand down to whatever they start.
+inline void require_children_are_reported() {
+    struct sigaction action {};
+    ::sigaction(SIGCHLD, nullptr, &action);
+    if (action.sa_handler == SIG_IGN || (action.sa_flags & SA_NOCLDWAIT) != 0) {
+        throw InvalidConfig{
+            "SIGCHLD is ignored, so the end of a process could not be seen; "
+            "call signal(SIGCHLD, SIG_DFL) first"};
+    }
+}
+
 inline std::vector<char*> pointers_to(std::vector<std::string>& strings) {
     std::vector<char*> result;
     result.reserve(strings.size() + 1);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
@@ -223,16 +224,16 @@ inline std::vector<Pair> pick_pairs(const Config& config, const std::vector<Addr
 
 namespace detail {
 
-/// Addresses of `family` among `addresses`, and on Linux, which answers on all of 127.0.0.0/8, two
-/// more where there is only one of the loopback: with one address alone a tool that confuses them
-/// would pass.
+/// The addresses of one family that a run looks at, in that order. Link-local ones come last: many a
+/// tool can't be told a scope, and they reach only each other. Where Linux has only one IPv4
+/// address, of the loopback, two more stand beside it, since it answers on all of 127.0.0.0/8: with
+/// one alone a tool that takes one address for another would pass.
 inline std::vector<Address> candidates(const std::vector<Address>& addresses, Family family) {
     std::vector<Address> result;
-    for (const auto& address : addresses) {
-        if (address.family() == family) {
-            result.push_back(address);
-        }
-    }
+    std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(result),
+                 [&](const Address& address) { return address.family() == family; });
+    std::stable_partition(result.begin(), result.end(),
+                          [](const Address& address) { return !address.is_link_local(); });
 #if TEST_TUNNEL_LINUX
     if (family == Family::ipv4 && result.size() == 1 && result.front().is_loopback()) {
         for (const auto* const text : {"127.0.0.2", "127.0.0.3"}) {
@@ -259,7 +260,10 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
         const auto candidates = detail::candidates(addresses, family);
         std::size_t found = 0;
         for (auto begin = candidates.begin(); begin != candidates.end() && found < wanted;) {
-            const auto end = begin + std::min(batch_size, candidates.end() - begin);
+            auto end = begin + std::min(batch_size, candidates.end() - begin);
+            end = std::find_if(begin, end, [&](const Address& address) {
+                return address.is_link_local() != begin->is_link_local();
+            });
             for (auto& entry : find_pairs(config, find_ports(config, {begin, end}), wanted)) {
                 config.log->info("{} can be reached from {}", entry.address,
                                  detail::joined(entry.clients, ", "));
