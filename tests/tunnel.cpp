@@ -1,1 +1,461 @@
+#include <spdlog/sinks/ostream_sink.h>
+#include <test_tunnel/tunnel.hpp>
+
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+ConfigProg quiet_config() {
+    ConfigProg config;
+    config.log->set_level(spdlog::level::off);
+    return config;
+}
+
+ConfigProg impatient_config() {
+    auto config = quiet_config();
+    config.timeouts.connect = 300ms;
+    config.timeouts.io = 300ms;
+    config.timeouts.stop = 300ms;
+    return config;
+}
+
+Pair any_pair(const Config& config) {
+    return discover_pairs(config).front();
+}
+
+/// The forwarder of tests/faulty, with one fault; it says in its handshake where it connects from.
+class FaultyTunnel : public TestTunnel {
+public:
+    FaultyTunnel(ConfigProg config, std::string fault)
+        : TestTunnel{std::move(config)}, fault_{std::move(fault)} {}
+
+    std::string slug() const override { return "faulty"; }
+
+    Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
+        const auto listen = proxy_listen.listen();
+        const auto target = svc_listen.listen();
+        return spawn({FAULTY_TUNNEL, listen.address.text(), std::to_string(listen.port),
+                      svc_listen.client().address.text(), target.address.text(),
+                      std::to_string(target.port), fault_});
+    }
+
+    std::optional<Endpoint> handshake(Socket& client, const AddrPort& /*svc_listen*/) override {
+        if (fault_ == "greets-early" || fault_ == "never-connects") {
+            return std::nullopt;
+        }
+        std::string line;
+        while (line.empty() || line.back() != '\n') {
+            line += client.read(1);
+        }
+        const auto space = line.find(' ');
+        std::uint16_t port = 0;
+        std::from_chars(line.data() + space + 1, line.data() + line.size(), port);
+        return Endpoint{Address::parse(line.substr(0, space)), port};
+    }
+
+private:
+    std::string fault_;
+};
+
+CheckResult result_of(FaultyTunnel& tunnel) {
+    auto result = tunnel.run_pair(any_pair(tunnel.config()));
+    REQUIRE(result.checks.size() == 1);
+    return result.checks.front();
+}
+
+/// A tool that is any program, with no arguments that would make it a tunnel.
+class AnyProgram : public TestTunnel {
+public:
+    AnyProgram(ConfigProg config, std::vector<std::string> argv)
+        : TestTunnel{std::move(config)}, argv_{std::move(argv)} {}
+
+    std::string slug() const override { return "any"; }
+    Server spawn_server(const AddrPort& /*proxy*/, const AddrPort& /*svc*/) override {
+        return spawn(argv_);
+    }
+    std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc*/) override {
+        return std::nullopt;
+    }
+
+private:
+    std::vector<std::string> argv_;
+};
+
+std::string failure_text(TestTunnel& tunnel) {
+    try {
+        tunnel.run();
+    } catch (const TunnelFailure& failure) {
+        return failure.what();
+    }
+    return "(it passed)";
+}
+
+/// A correct tunnel whose handshake is replaced.
+class HookedTunnel : public FaultyTunnel {
+public:
+    explicit HookedTunnel(std::function<void(Socket&)> hook)
+        : FaultyTunnel{impatient_config(), "none"}, hook_{std::move(hook)} {}
+
+    std::optional<Endpoint> handshake(Socket& client, const AddrPort& /*svc_listen*/) override {
+        hook_(client);
+        return std::nullopt;
+    }
+
+private:
+    std::function<void(Socket&)> hook_;
+};
+
+bool has_children() {
+    return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
+}
+
+std::ptrdiff_t open_descriptors() {
+    const std::filesystem::directory_iterator entries{"/proc/self/fd"};
+    return std::distance(begin(entries), end(entries));
+}
+
+/// Both ends of a connection that no tunnel is in.
+struct Direct {
+    Socket client;
+    Socket server;
+};
+
+Direct direct_connection() {
+    const Endpoint any_port{Address::parse("127.0.0.1"), 0};
+    auto listener = bind_to(impatient_config(), any_port);
+    listener.listen();
+    Socket client{Family::ipv4, 300ms};
+    client.connect(listener.local());
+    return {std::move(client), listener.accept()};
+}
+
+} // namespace
+
+TEST_CASE("a correct tunnel passes on all four combinations", "[tunnel]") {
+    const auto behaviour =
+        GENERATE("none", "slow-start", "slow-stop", "single-bytes", "noisy", "no-newline");
+    INFO(behaviour);
+    FaultyTunnel tunnel{quiet_config(), behaviour};
+    const auto report = tunnel.run_all();
+    INFO(report.text());
+    CHECK(report.passed());
+    REQUIRE(report.pairs.size() == 4);
+    CHECK(report.pairs[0].pair.name() == "4→4");
+    CHECK(report.pairs[1].pair.name() == "4→6");
+    CHECK(report.pairs[2].pair.name() == "6→4");
+    CHECK(report.pairs[3].pair.name() == "6→6");
+    CHECK_FALSE(has_children());
+}
+
+namespace {
+
+struct Fault {
+    std::string name;
+    std::string step;
+    std::string actual;
+};
+
+} // namespace
+
+TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
+    const auto fault = GENERATE(
+        Fault{"exits", "connect", "faulty_tunnel exited with status 4, "},
+        Fault{"crashes-at-start", "connect", "faulty_tunnel was killed by signal 11 (Segmentation"},
+        Fault{"bound-but-not-listening", "connect", "every connection was refused for 300 ms"},
+        Fault{"never-listens", "connect", "every connection was refused for 300 ms"},
+        Fault{"closes-client", "handshake", "0 bytes, then end of stream"},
+        Fault{"resets-client", "handshake", "Connection reset by peer"},
+        Fault{"never-connects", "accept", "waiting for the tool to connect to the server"},
+        Fault{"wrong-source", "source", "a connection from "},
+        Fault{"lying-address", "source", "a connection from "},
+        Fault{"lying-port", "source", "a connection from "},
+        Fault{"changes-down", "hello from the server", "different from offset 4 on"},
+        Fault{"changes-up", "hello from the client", "different from offset 4 on"},
+        Fault{"loses-down", "hello from the server",
+              "4 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"loses-up", "hello from the client",
+              "4 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"adds-down", "no further bytes", "1 byte\n00000000  21"},
+        Fault{"adds-up", "end of stream", "1 byte\n00000000  21"},
+        Fault{"doubles-up", "end of stream", "5 bytes\n00000000  48 65 6c 6c 6f"},
+        Fault{"reorders-down", "hello from the server", "different from offset 0 on"},
+        Fault{"stalls-down", "hello from the server",
+              "0 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"stalls-up", "hello from the client",
+              "0 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"crashes-in-transfer", "hello from the client", ""},
+        Fault{"exits-in-transfer", "hello from the client", ""},
+        Fault{"adds-at-end", "end of stream", "1 byte\n00000000  21"},
+        Fault{"resets-at-end", "end of stream", "Connection reset by peer"},
+        Fault{"never-ends", "end of stream", "nothing for 300 ms while waiting for data"},
+        Fault{"ignores-sigterm", "stop", "faulty_tunnel had to be killed by SIGKILL"},
+        Fault{"crashes-on-sigterm", "stop", "faulty_tunnel was killed by signal 11"});
+    INFO(fault.name);
+    FaultyTunnel tunnel{impatient_config(), fault.name};
+    const auto result = result_of(tunnel);
+    INFO(result.account);
+    CHECK(result.outcome == Outcome::failed);
+    CHECK(result.step == fault.step);
+    CHECK_THAT(result.actual, ContainsSubstring(fault.actual));
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a greeting that nobody asked for is caught", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "greets-early"};
+    const auto result = result_of(tunnel);
+    CHECK(result.outcome == Outcome::failed);
+    // Seen while the tool's connection is awaited, or as what should have been the server's.
+    CHECK_THAT(result.actual, ContainsSubstring("32 32 30 20"));
+}
+
+TEST_CASE("a tool that breaks in mid-transfer is told from a broken connection", "[tunnel]") {
+    const auto [fault, status] = GENERATE(
+        std::pair{"crashes-in-transfer", "was killed by signal 11 (Segmentation fault) by itself"},
+        std::pair{"exits-in-transfer", "exited with status 7 by itself"});
+    FaultyTunnel tunnel{impatient_config(), fault};
+    CHECK_THAT(result_of(tunnel).account, ContainsSubstring(status));
+}
+
+TEST_CASE("an odd exit status after SIGTERM is noted", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "status-3-on-sigterm"};
+    const auto result = tunnel.run_pair(any_pair(tunnel.config()));
+    CHECK(result.passed());
+    CHECK(result.notes ==
+          std::vector<std::string>{"after SIGTERM faulty_tunnel exited with status 3"});
+}
+
+TEST_CASE("a source address that is declared as not bound is reported, not demanded", "[tunnel]") {
+    class Declared : public FaultyTunnel {
+    public:
+        using FaultyTunnel::FaultyTunnel;
+        Traits traits() const override { return {.binds_source = false}; }
+    };
+    SECTION("and it is not bound") {
+        Declared tunnel{impatient_config(), "wrong-source"};
+        const auto result = tunnel.run_pair(any_pair(tunnel.config()));
+        CHECK(result.passed());
+        REQUIRE(result.notes.size() == 1);
+        CHECK_THAT(result.notes[0], ContainsSubstring("declared: binds_source = false (it con"));
+    }
+    SECTION("but it is bound") {
+        Declared tunnel{impatient_config(), "none"};
+        const auto result = tunnel.run_pair(any_pair(tunnel.config()));
+        CHECK(result.passed());
+        REQUIRE(result.notes.size() == 1);
+        CHECK_THAT(result.notes[0], ContainsSubstring("= false, but it did connect from"));
+    }
+}
+
+TEST_CASE("data without end can't outlast the time for the pair", "[tunnel]") {
+    auto config = impatient_config();
+    config.timeouts.pair = 500ms;
+    FaultyTunnel tunnel{config, "floods"};
+    const auto result = result_of(tunnel);
+    CHECK(result.step == "handshake");
+    CHECK_THAT(result.actual, ContainsSubstring("the 500 ms for one pair were over"));
+}
+
+TEST_CASE("a program that ends at once fails every pair, with its status", "[tunnel]") {
+    const auto [program, status] = GENERATE(std::pair{"/bin/false", 1}, std::pair{"/bin/true", 0});
+    AnyProgram tunnel{quiet_config(), {program}};
+    const auto text = failure_text(tunnel);
+    CHECK_THAT(text, ContainsSubstring("any: 0 of 4 combinations passed"));
+    CHECK_THAT(text, ContainsSubstring(fmt::format("exited with status {}, ", status)));
+    CHECK_THAT(text, ContainsSubstring(fmt::format("command:  {}\n", program)));
+}
+
+TEST_CASE("a program that never listens fails at the connect deadline", "[tunnel]") {
+    auto config = impatient_config();
+    config.timeouts.connect = 50ms;
+    SECTION("a silent one") {
+        AnyProgram tunnel{config, {"sleep", "100"}};
+        CHECK_THAT(failure_text(tunnel),
+                   ContainsSubstring("every connection was refused for 50 ms") &&
+                       ContainsSubstring("output:   (nothing)"));
+    }
+    SECTION("one that prints without end") {
+        AnyProgram tunnel{config, {"yes"}};
+        CHECK_THAT(failure_text(tunnel),
+                   ContainsSubstring("every connection was refused for 50 ms") &&
+                       ContainsSubstring(" bytes before ...]\n            y\n"));
+    }
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a program that can't be run is an error of the set-up that names it", "[tunnel]") {
+    const auto directory =
+        std::filesystem::temp_directory_path() / fmt::format("test-tunnel-{}", ::getpid());
+    std::filesystem::create_directory(directory);
+    const auto text_file = (directory / "notes.txt").string();
+    std::ofstream{text_file} << "no program\n";
+
+    AnyProgram missing{quiet_config(), {"/no/such/tool"}};
+    CHECK_THROWS_AS(missing.run(), ToolMissing);
+    AnyProgram unknown{quiet_config(), {"no-such-tool"}};
+    CHECK_THROWS_WITH(unknown.run(), ContainsSubstring("no-such-tool: no such program in "));
+    AnyProgram a_directory{quiet_config(), {directory.string()}};
+    CHECK_THROWS_WITH(a_directory.run(), directory.string() + " is a directory, not a program");
+    AnyProgram a_text{quiet_config(), {text_file}};
+    CHECK_THROWS_WITH(a_text.run(), ContainsSubstring(text_file + " is not executable (mode 0"));
+    CHECK_THROWS_AS(a_text.run(), ToolNotExecutable);
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a failure tells the whole story", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "exits"};
+    const auto account = result_of(tunnel).account;
+    CHECK_THAT(account, ContainsSubstring("faulty 4→4: failed at step \"connect\"\n"));
+    CHECK_THAT(account, ContainsSubstring("expected: the tool accepts a connection at "));
+    CHECK_THAT(account, ContainsSubstring("actual:   faulty_tunnel exited with status 4, "));
+    CHECK_THAT(account, ContainsSubstring("pair:     client "));
+    CHECK_THAT(account, ContainsSubstring(fmt::format("command:  {} ", FAULTY_TUNNEL)));
+    CHECK_THAT(account, ContainsSubstring("status:   exited with status 4 by itself"));
+    CHECK_THAT(account, ContainsSubstring("stderr:   can't do it"));
+}
+
+TEST_CASE("run throws what run_all reports", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "changes-down"};
+    try {
+        tunnel.run();
+        FAIL("it passed");
+    } catch (const TunnelFailure& failure) {
+        CHECK(failure.report().pairs.size() == 4);
+        CHECK(failure.report().passed_pairs() == 0);
+        CHECK(failure.report().text() == failure.what());
+    }
+}
+
+TEST_CASE("what a hook throws fails the pair", "[tunnel]") {
+    HookedTunnel tunnel{[](Socket&) { throw std::runtime_error{"no such dance"}; }};
+    const auto result = result_of(tunnel);
+    CHECK(result.outcome == Outcome::failed);
+    CHECK(result.step == "handshake");
+    CHECK(result.actual == "no such dance");
+}
+
+TEST_CASE("what is not the tool's fault passes through, and the tool is gone", "[tunnel]") {
+    struct NotAnException {};
+    HookedTunnel foreign{[](Socket&) { throw NotAnException{}; }};
+    CHECK_THROWS_AS(foreign.run(), NotAnException);
+    HookedTunnel setup{[](Socket&) { throw ToolMissing{"the other half"}; }};
+    CHECK_THROWS_AS(setup.run(), ToolMissing);
+    CHECK_FALSE(has_children());
+}
+
+TEST_CASE("runs leave no descriptor open", "[tunnel]") {
+    FaultyTunnel working{quiet_config(), "none"};
+    FaultyTunnel broken{impatient_config(), "changes-up"};
+    working.run(); // what is opened once and for all is open now
+    const auto before = open_descriptors();
+    for (int i = 0; i < 10; ++i) {
+        CHECK(working.run_all().passed());
+        CHECK_FALSE(broken.run_all().passed());
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a configuration without a logger is refused", "[tunnel]") {
+    ConfigProg config;
+    config.log = nullptr;
+    CHECK_THROWS_AS(FaultyTunnel(config, "none"), InvalidConfig);
+}
+
+TEST_CASE("the log tells the story, and all details when verbose", "[tunnel]") {
+    std::ostringstream story;
+    ConfigProg config;
+    config.log =
+        std::make_shared<Logger>("story", std::make_shared<spdlog::sinks::ostream_sink_st>(story));
+    config.log->set_pattern("%L %v");
+    config.verbose = GENERATE(false, true);
+    FaultyTunnel tunnel{config, "no-newline"};
+    tunnel.run();
+    const auto text = story.str();
+    CHECK_THAT(text, ContainsSubstring("I 127.0.0.1 can be reached from "));
+    CHECK_THAT(text, ContainsSubstring("I 4 combinations to test\n"));
+    CHECK_THAT(text, ContainsSubstring("I faulty 6→4: client "));
+    CHECK_THAT(text, ContainsSubstring("I faulty 6→4: end of stream: "));
+    CHECK_THAT(text, ContainsSubstring("I faulty: 4 of 4 combinations passed\n"));
+    CHECK((text.find("D faulty_tunnel: ready\n") != std::string::npos) == config.verbose);
+    CHECK((text.find("D started ") != std::string::npos) == config.verbose);
+}
+
+TEST_CASE("expect_read puts pieces together", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "none"};
+    auto [client, server] = direct_connection();
+    std::thread writer{[&server = server] {
+        for (const char character : std::string_view{"Hello!"}) {
+            server.write({&character, 1});
+        }
+    }};
+    CHECK(tunnel.expect_read(client, "Hello", "server → client") == "Hello");
+    writer.join();
+    CHECK(client.read(1) == "!"); // not one byte further
+}
+
+TEST_CASE("expect_read compares as much as it is told", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "none"};
+    auto [client, server] = direct_connection();
+    server.write("Hello World");
+    CHECK(tunnel.expect_read(client, "Hellish", "server → client", 4) == "Hello W");
+    CHECK_THROWS_AS(tunnel.expect_read(client, "ab", "server → client", 3), InvalidConfig);
+    CHECK(client.read(4) == "orld");
+}
+
+TEST_CASE("expect_read shows both sides around the first difference", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "none"};
+    auto [client, server] = direct_connection();
+    server.write("Hellish World");
+    try {
+        tunnel.expect_read(client, "Hello, World!", "server → client");
+        FAIL("it passed");
+    } catch (const Unexpected& error) {
+        CHECK(error.expected() ==
+              "server → client: 13 bytes\n"
+              "00000000  48 65 6c 6c 6f 2c 20 57 6f 72 6c 64 21           |Hello, World!|");
+        CHECK(error.actual() ==
+              "13 bytes, different from offset 4 on\n"
+              "00000000  48 65 6c 6c 69 73 68 20 57 6f 72 6c 64           |Hellish World|");
+    }
+}
+
+TEST_CASE("expect_read tells an early end from wrong bytes", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "none"};
+    auto [client, server] = direct_connection();
+    server.write("Hel");
+    server.close();
+    CHECK_THROWS_WITH(tunnel.expect_read(client, "Hello", "server → client"),
+                      ContainsSubstring("got 3 bytes, then end of stream\n00000000  48 65 6c "));
+}
+
+TEST_CASE("expect_read of nothing demands the end of the stream", "[tunnel]") {
+    FaultyTunnel tunnel{impatient_config(), "none"};
+    auto [client, server] = direct_connection();
+    SECTION("a clean end") {
+        server.close();
+        CHECK(tunnel.expect_read(client, {}, "server → client").empty());
+    }
+    SECTION("a further byte") {
+        server.write("x");
+        CHECK_THROWS_WITH(tunnel.expect_read(client, {}, "server → client"),
+                          ContainsSubstring("got 1 byte"));
+    }
+    SECTION("a reset") {
+        server.reset();
+        CHECK_THROWS_WITH(tunnel.expect_read(client, {}, "server → client"),
+                          ContainsSubstring("Connection reset by peer"));
+    }
+}

@@ -93,9 +93,9 @@ public:
 
     /// Reads exactly `expected.size()` bytes, however they are cut up, and compares the first
     /// `compare_len` of them (default: all). An empty `expected` demands the end of the stream; a
-    /// reset is none. Returns what was read. Throws Unexpected, with `tag` saying whose bytes
-    /// they are ("server → client"); InvalidConfig for a `compare_len` above the size; and as
-    /// Socket::read does.
+    /// reset is none. Returns what was read. Throws Unexpected, with what came until then, also where
+    /// the rest does not come; `tag` says whose bytes they are ("server → client"). Throws
+    /// InvalidConfig for a `compare_len` above the size.
     std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
                             std::optional<std::size_t> compare_len = std::nullopt);
 
@@ -360,26 +360,32 @@ inline std::string TestTunnel::expect_read(Socket& socket, std::string_view expe
                                         *compare_len, expected.size(), tag)};
     }
     config_.log->debug("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size());
+    if (expected.empty()) {
+        socket.read_end();
+        return {};
+    }
     std::string actual(expected.size(), '\0');
     std::size_t filled = 0;
-    bool ended = expected.empty();
-    if (ended) {
-        socket.read_end();
-    }
-    while (filled < actual.size() && !ended) {
-        const auto count = socket.read_some(actual.data() + filled, actual.size() - filled);
-        filled += count;
-        ended = count == 0;
+    std::string end;
+    try {
+        while (filled < actual.size() && end.empty()) {
+            const auto count = socket.read_some(actual.data() + filled, actual.size() - filled);
+            filled += count;
+            end = count == 0 ? ", then end of stream" : "";
+        }
+    } catch (const Error& error) {
+        end = fmt::format(", then: {}", error.what());
     }
     actual.resize(filled);
     const auto difference = static_cast<std::size_t>(
         std::mismatch(compared.begin(), compared.end(), actual.begin(), actual.end()).first -
         compared.begin());
-    if (difference < compared.size() || filled < expected.size()) {
-        throw Unexpected{
-            fmt::format("{}: {}", tag, detail::bytes_around(expected, difference)),
-            fmt::format("{}{}, different from offset {} on", detail::bytes_around(actual, difference),
-                        filled < expected.size() ? "\nthen end of stream" : "", difference)};
+    const bool differs = difference < std::min(filled, compared.size());
+    if (differs || filled < expected.size()) {
+        const auto remark =
+            (differs ? fmt::format(", different from offset {} on", difference) : "") + end;
+        throw Unexpected{fmt::format("{}: {}", tag, detail::bytes_around(expected, difference)),
+                         detail::bytes_around(actual, difference, remark)};
     }
     return actual;
 }

@@ -121,13 +121,14 @@ inline std::string hexdump(std::string_view bytes, std::size_t first_offset = 0)
     return result;
 }
 
-/// "5 bytes" with a hexdump of the at most 64 bytes around `position`.
-inline std::string bytes_around(std::string_view bytes, std::size_t position) {
+/// "5 bytes", then `remark`, then a hexdump of the at most 64 bytes around `position`.
+inline std::string bytes_around(std::string_view bytes, std::size_t position,
+                                std::string_view remark = {}) {
     constexpr std::size_t line = 16;
     const std::size_t aligned = std::min(position, bytes.size()) / line * line;
     const std::size_t start = aligned >= line ? aligned - line : 0;
     const auto shown = bytes.substr(start, 4 * line);
-    return fmt::format("{} byte{}{}{}", bytes.size(), bytes.size() == 1 ? "" : "s",
+    return fmt::format("{} byte{}{}{}{}", bytes.size(), bytes.size() == 1 ? "" : "s", remark,
                        shown.empty() ? "" : "\n", hexdump(shown, start));
 }
 

@@ -1,0 +1,95 @@
+/* The least that a hello run of socat over four combinations can be: for each of them listen, start
+ * socat, poll connect every 200 microseconds, five bytes each way, close, end of stream, SIGTERM,
+ * wait. No checks, no deadlines, fixed ports: run it in a network of its own (127.0.0.1 and ::1). */
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char** environ;
+
+static void require(int true_or_exit, const char* what) {
+    if (!true_or_exit) {
+        perror(what);
+        exit(1);
+    }
+}
+
+static socklen_t loopback(int family, int port, struct sockaddr_storage* address) {
+    memset(address, 0, sizeof *address);
+    if (family == 4) {
+        struct sockaddr_in* in = (struct sockaddr_in*)address;
+        in->sin_family = AF_INET;
+        in->sin_port = htons((unsigned short)port);
+        in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return sizeof *in;
+    }
+    struct sockaddr_in6* in6 = (struct sockaddr_in6*)address;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons((unsigned short)port);
+    in6->sin6_addr = in6addr_loopback;
+    return sizeof *in6;
+}
+
+static void run_pair(int from, int to, int port) {
+    struct sockaddr_storage address;
+    const int on = 1;
+    const int listener = socket(to == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    socklen_t length = loopback(to, port + 1, &address);
+    require(bind(listener, (struct sockaddr*)&address, length) == 0, "bind");
+    require(listen(listener, 5) == 0, "listen");
+
+    const char* const hosts[2] = {"127.0.0.1", "[::1]"};
+    char source[100];
+    char target[100];
+    snprintf(source, sizeof source, "TCP%d-LISTEN:%d,bind=%s,reuseaddr,fork", from, port,
+             hosts[from == 6]);
+    snprintf(target, sizeof target, "TCP%d:%s:%d,bind=%s", to, hosts[to == 6], port + 1,
+             hosts[to == 6]);
+    char* argv[] = {"socat", source, target, NULL};
+    pid_t pid = 0;
+    require(posix_spawnp(&pid, "socat", NULL, NULL, argv, environ) == 0, "socat");
+
+    length = loopback(from, port, &address);
+    int client = -1;
+    for (int tries = 0; tries < 50000; ++tries) {
+        client = socket(from == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(client, (struct sockaddr*)&address, length) == 0) {
+            break;
+        }
+        close(client);
+        client = -1;
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    require(client >= 0, "connect");
+    const int server = accept(listener, NULL, NULL);
+    require(server >= 0, "accept");
+
+    char buffer[5];
+    require(write(server, "Hello", 5) == 5, "write");
+    require(recv(client, buffer, 5, MSG_WAITALL) == 5, "read");
+    require(write(client, "Hello", 5) == 5, "write");
+    require(recv(server, buffer, 5, MSG_WAITALL) == 5, "read");
+    close(client);
+    require(recv(server, buffer, 1, 0) == 0, "end of stream");
+    close(server);
+    close(listener);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+}
+
+int main(void) {
+    run_pair(4, 4, 6374);
+    run_pair(4, 6, 6376);
+    run_pair(6, 4, 6378);
+    run_pair(6, 6, 6380);
+    return 0;
+}
