@@ -17,8 +17,8 @@ public:
 
     Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
         const auto listen = proxy_listen.listen();
-        return spawn({config().prog, "-i", listen.address.text(), "-p",
-                      std::to_string(listen.port), "-b", svc_listen.client().address.text()});
+        return spawn({config().prog, "-i", listen.address.text(), "-p", std::to_string(listen.port),
+                      "-b", svc_listen.client().address.text()});
     }
 
     std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) override {
@@ -42,14 +42,15 @@ public:
         expect_read(client, ipv4 ? "\x01"sv : "\x04"sv, "the type of the tool's address");
         const auto address = Address::from_packed(client.read(ipv4 ? 4 : 16));
         const auto port = client.read(2);
-        return Endpoint{address, static_cast<std::uint16_t>(
-                                     static_cast<unsigned char>(port[0]) << 8 |
-                                     static_cast<unsigned char>(port[1]))};
+        return Endpoint{address,
+                        static_cast<std::uint16_t>(static_cast<unsigned char>(port[0]) << 8 |
+                                                   static_cast<unsigned char>(port[1]))};
     }
 
 protected:
-    /// microsocks answers 0.0.0.0:0, whatever it has done. For a server that tells the truth (Dante),
-    /// override this with false: its address is then checked against the connection that arrives.
+    /// microsocks answers 0.0.0.0:0, whatever it has done. For a server that tells the truth
+    /// (Dante), override this with false: its address is then checked against the connection that
+    /// arrives.
     virtual bool replies_with_null_address() const { return true; }
 };
 

@@ -16,14 +16,12 @@ public:
     std::string slug() const override { return "socat"; }
 
     Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
-        const auto from = proxy_listen.listen();
-        const auto to = svc_listen.listen();
-        return spawn({config().prog,
-                      fmt::format("TCP{}-LISTEN:{},bind={},reuseaddr,fork",
-                                  family_id(from.address.family()), from.port,
-                                  from.address.bracketed()),
-                      fmt::format("TCP{}:{},bind={}", family_id(to.address.family()), to,
-                                  svc_listen.client().address.bracketed())});
+        return spawn(
+            {config().prog,
+             fmt::format("TCP{}-LISTEN:{},bind={},reuseaddr,fork", proxy_listen.family_id(),
+                         proxy_listen.svc_port, proxy_listen.address.bracketed()),
+             fmt::format("TCP{}:{},bind={}", svc_listen.family_id(), svc_listen.listen(),
+                         svc_listen.client().address.bracketed())});
     }
 
     std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc_listen*/) override {

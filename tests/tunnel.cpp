@@ -322,6 +322,7 @@ TEST_CASE("a failure tells the whole story", "[tunnel]") {
     CHECK_THAT(account, ContainsSubstring("expected: the tool accepts a connection at "));
     CHECK_THAT(account, ContainsSubstring("actual:   faulty_tunnel exited with status 4, "));
     CHECK_THAT(account, ContainsSubstring("pair:     client "));
+    CHECK_THAT(account, ContainsSubstring("steps:    listen 0.") && ContainsSubstring(", start "));
     CHECK_THAT(account, ContainsSubstring(fmt::format("command:  {} ", FAULTY_TUNNEL)));
     CHECK_THAT(account, ContainsSubstring("status:   exited with status 4 by itself"));
     CHECK_THAT(account, ContainsSubstring("stderr:   can't do it"));
@@ -387,9 +388,11 @@ TEST_CASE("the log tells the story, and all details when verbose", "[tunnel]") {
     CHECK_THAT(text, ContainsSubstring("I 127.0.0.1 can be reached from "));
     CHECK_THAT(text, ContainsSubstring("I 4 combinations to test\n"));
     CHECK_THAT(text, ContainsSubstring("I faulty 6→4: client "));
-    CHECK_THAT(text, ContainsSubstring("I faulty 6→4: end of stream: "));
+    CHECK_THAT(text, ContainsSubstring("I faulty 6→4: passed: listen 0."));
+    CHECK_THAT(text, ContainsSubstring(", end of stream "));
     CHECK_THAT(text, ContainsSubstring("I faulty: 4 of 4 combinations passed\n"));
     CHECK((text.find("D faulty_tunnel: ready\n") != std::string::npos) == config.verbose);
+    CHECK((text.find("D faulty 6→4: end of stream: ") != std::string::npos) == config.verbose);
     CHECK((text.find("D started ") != std::string::npos) == config.verbose);
 }
 

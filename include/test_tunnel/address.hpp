@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "detail/text.hpp"
 #include "error.hpp"
 
 namespace test_tunnel {
@@ -34,14 +35,20 @@ constexpr char family_id(Family family) {
 }
 
 /// The same for a bare AF_ constant.
-constexpr char family_id(int family) { return family_id(Family{family}); }
+constexpr char family_id(int family) {
+    return family_id(Family{family});
+}
 
 /// The length of an address in bits: 32 or 128. Throws UnsupportedAddressFamily for any
 /// other family.
-constexpr int prefix_length(Family family) { return family_id(family) == '4' ? 32 : 128; }
+constexpr int prefix_length(Family family) {
+    return family_id(family) == '4' ? 32 : 128;
+}
 
 /// The same for a bare AF_ constant.
-constexpr int prefix_length(int family) { return prefix_length(Family{family}); }
+constexpr int prefix_length(int family) {
+    return prefix_length(Family{family});
+}
 
 /// An IPv4 or IPv6 address, with its scope where it is a link-local one.
 ///
@@ -160,8 +167,9 @@ inline Address Address::from_sockaddr(const sockaddr& address) {
 }
 
 inline Address Address::parse(std::string_view text) {
+    const auto shown = detail::escape_controls(text);
     if (text.find('\0') != std::string_view::npos) {
-        throw InvalidAddress{"an address can't contain a NUL byte"};
+        throw InvalidAddress{fmt::format("'{}': an address can't contain a NUL byte", shown)};
     }
     const auto percent = text.find('%');
     const std::string host{text.substr(0, percent)};
@@ -170,7 +178,7 @@ inline Address Address::parse(std::string_view text) {
         return from_packed({bytes.data(), 4});
     }
     if (inet_pton(AF_INET6, host.c_str(), bytes.data()) != 1) {
-        throw InvalidAddress{fmt::format("'{}' is no IPv4 or IPv6 address", text)};
+        throw InvalidAddress{fmt::format("'{}' is no IPv4 or IPv6 address", shown)};
     }
     if (percent == std::string_view::npos) {
         return from_packed({bytes.data(), 16});
@@ -181,14 +189,14 @@ inline Address Address::parse(std::string_view text) {
         const char* end = zone.data() + zone.size();
         const auto [stop, error] = std::from_chars(zone.data(), end, scope);
         if (error != std::errc{} || stop != end || scope == 0) {
-            throw InvalidAddress{
-                fmt::format("'{}' in '{}' is no interface of this machine", zone, text)};
+            throw InvalidAddress{fmt::format("'{}' in '{}' is no interface of this machine",
+                                             detail::escape_controls(zone), shown)};
         }
     }
     const auto result = from_packed({bytes.data(), 16}, scope);
     if (result.scope() == 0) {
         throw InvalidAddress{
-            fmt::format("'{}': only a link-local address (fe80::/10) has a scope", text)};
+            fmt::format("'{}': only a link-local address (fe80::/10) has a scope", shown)};
     }
     return result;
 }

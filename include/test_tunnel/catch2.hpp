@@ -36,9 +36,9 @@ inline Options& options() {
 
 } // namespace detail
 
-/// The configuration that the command line asked for, with `default_prog` as the program where there
-/// was no `--prog`. Skips the test case where that default is not installed: call it first in a test
-/// case, before any section. A program that was asked for must be there: throws ToolMissing.
+/// The configuration that the command line asked for, with `default_prog` as the program where
+/// there was no `--prog`. Skips the test case where that default is not installed: call it first in
+/// a test case, before any section. A program that was asked for must be there: throws ToolMissing.
 inline ConfigProg config_for(const std::string& default_prog) {
     const auto& options = detail::options();
     ConfigProg config;
@@ -63,8 +63,7 @@ inline int main(int argc, char** argv) {
     auto& options = detail::options();
     Catch::Session session;
     using Catch::Clara::Opt;
-    session.cli(session.cli() |
-                Opt(options.prog, "program")["--prog"]("the program under test") |
+    session.cli(session.cli() | Opt(options.prog, "program")["--prog"]("the program under test") |
                 Opt(options.offset, "number")["--offset"]("added to the first port tried") |
                 Opt(options.verbose)["--verbose"]("log all details") |
                 Opt(options.network, "network")["--network"]("auto, private or host"));
@@ -78,9 +77,9 @@ inline int main(int argc, char** argv) {
         if (runs_tests) {
             // Inherited from whoever started the test, ignoring it would hide the end of the tools.
             std::signal(SIGCHLD, SIG_DFL);
-            const auto network = enter_network(options.network.empty()
-                                                   ? network_mode_from_environment()
-                                                   : parse_network_mode(options.network));
+            const auto network =
+                enter_network(options.network.empty() ? network_mode_from_environment()
+                                                      : parse_network_mode(options.network));
             stderr_logger()->info("the tests run in {}", network);
         }
     } catch (const std::exception& error) {

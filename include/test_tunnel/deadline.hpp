@@ -17,11 +17,15 @@ using Duration = Clock::duration;
 
 namespace detail {
 
-/// "10 s", "250 ms", "1.5 ms": as precise as a reader needs it.
+/// "10 s", "250 ms", "1.5 ms", "1234 s": as precise as a reader needs it.
 inline std::string text_of(Duration duration) {
     const auto seconds = std::chrono::duration<double>{duration}.count();
-    return seconds >= 1 ? fmt::format("{:.3g} s", seconds)
-                        : fmt::format("{:.3g} ms", seconds * 1000);
+    const bool in_seconds = seconds >= 1;
+    const double number = in_seconds ? seconds : seconds * 1000;
+    // Three digits, but never as an exponent.
+    return fmt::format("{} {}",
+                       number < 999 ? fmt::format("{:.3g}", number) : fmt::format("{:.0f}", number),
+                       in_seconds ? "s" : "ms");
 }
 
 inline double parse_timeout_scale(const char* text) {
@@ -37,15 +41,17 @@ inline double parse_timeout_scale(const char* text) {
 inline double timeout_scale() {
     static const double scale = [] {
         // Read once, before the library starts any thread of its own: it starts none.
-        const char* text = std::getenv("TEST_TUNNEL_TIMEOUT_SCALE"); // NOLINT(concurrency-mt-unsafe)
+        const char* text =
+            std::getenv("TEST_TUNNEL_TIMEOUT_SCALE"); // NOLINT(concurrency-mt-unsafe)
         return text == nullptr || *text == '\0' ? 1.0 : parse_timeout_scale(text);
     }();
     return scale;
 }
 
-/// `duration` times TEST_TUNNEL_TIMEOUT_SCALE.
+/// `duration` times TEST_TUNNEL_TIMEOUT_SCALE; from nothing to a year.
 inline Duration scaled(Duration duration) {
-    const auto result = std::chrono::duration<double>{duration} * timeout_scale();
+    const auto result =
+        std::chrono::duration<double>{std::max(duration, Duration::zero())} * timeout_scale();
     // Long enough for every test, and no overflow in the clock's arithmetic.
     constexpr auto longest = std::chrono::hours{24 * 365};
     return result > longest ? Duration{longest} : std::chrono::duration_cast<Duration>(result);
@@ -79,7 +85,8 @@ public:
     [[nodiscard]] bool passed() const { return Clock::now() >= when_; }
     /// Zero when it has passed.
     [[nodiscard]] Duration remaining() const {
-        return std::max(Duration::zero(), when_ - Clock::now());
+        const auto now = Clock::now();
+        return when_ > now ? when_ - now : Duration::zero();
     }
 
 private:

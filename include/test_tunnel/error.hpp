@@ -28,8 +28,8 @@ public:
 class UnsupportedAddressFamily : public SetupError {
 public:
     explicit UnsupportedAddressFamily(int family)
-        : SetupError{fmt::format("unsupported address family {}: neither AF_INET nor AF_INET6",
-                                 family)} {}
+        : SetupError{
+              fmt::format("unsupported address family {}: neither AF_INET nor AF_INET6", family)} {}
 };
 
 /// A text or a packed form that is no IPv4 or IPv6 address.

@@ -15,8 +15,8 @@ using Logger = spdlog::logger;
 /// A logger of its own (not registered anywhere) that writes to standard error, one line an
 /// entry, at `info`.
 inline std::shared_ptr<Logger> stderr_logger() {
-    auto log = std::make_shared<Logger>("test-tunnel",
-                                        std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto log =
+        std::make_shared<Logger>("test-tunnel", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     log->set_pattern("%H:%M:%S.%e %L %v");
     return log;
 }

@@ -39,9 +39,9 @@ namespace test_tunnel {
 /// is met, no packet leaves, and IPv6 is there: `lo` is up and has, besides 127.0.0.1 and ::1,
 /// 192.0.2.1, 192.0.2.2, 2001:db8::1 and 2001:db8::2. Processes started from now on share it.
 ///
-/// Takes the right to do so (root has it) or, without that, an unprivileged user namespace, in which
-/// the caller's user and group are mapped to themselves and to nobody else: a tool that is started
-/// as root and drops its privileges needs the real root.
+/// Takes the right to do so (root has it) or, without that, an unprivileged user namespace, in
+/// which the caller's user and group are mapped to themselves and to nobody else: a tool that is
+/// started as root and drops its privileges needs the real root.
 ///
 /// Throws PrivateNetworkUnavailable, having changed nothing, where the system does not allow it,
 /// where it is not Linux, or where this process has more than one thread.
@@ -118,7 +118,8 @@ inline std::size_t thread_count() {
 
 /// As the owner of a user namespace: without it neither network nor addresses could be set up.
 inline void map_to_themselves(uid_t user, gid_t group) {
-    write_file("/proc/self/setgroups", "deny"); // user_namespaces(7): before gid_map, without rights
+    write_file("/proc/self/setgroups",
+               "deny"); // user_namespaces(7): before gid_map, without rights
     if (!write_file("/proc/self/uid_map", fmt::format("{} {} 1", user, user)) ||
         !write_file("/proc/self/gid_map", fmt::format("{} {} 1", group, group))) {
         throw SystemError{"map the user in a user namespace", errno};
@@ -169,8 +170,8 @@ inline void set_up_loopback() {
     if (addresses.back().family() == Family::ipv6) {
         addresses.push_back(Address::parse("::1"));
     }
-    // The kernel puts an IPv6 address in use a moment later, from a work queue; a connection that is
-    // tried before would lose a packet and wait a second for the next.
+    // The kernel puts an IPv6 address in use a moment later, from a work queue; a connection that
+    // is tried before would lose a packet and wait a second for the next.
     for (const auto& address : addresses) {
         wait_until_reachable(address);
     }
@@ -212,6 +213,7 @@ inline void rehearse(int flags) {
 } // namespace detail
 
 inline void enter_private_network() {
+    detail::timeout_scale(); // a bad one is refused as that, not taken for a missing right
     if (const auto threads = detail::thread_count(); threads > 1) {
         throw PrivateNetworkUnavailable{fmt::format(
             "a process with {} threads can't enter a private network: do it first", threads)};

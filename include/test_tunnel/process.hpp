@@ -34,13 +34,14 @@ namespace test_tunnel {
 
 /// What a process is started with.
 struct SpawnOptions {
-    /// The program, looked up in the `PATH` of `environment` where it has no slash, and its arguments.
+    /// The program, looked up in the `PATH` of `environment` where it has no slash, and its
+    /// arguments.
     std::vector<std::string> argv;
     Environment environment = utf8_environment();
     /// Empty: the current one.
-    std::string directory;
+    std::string directory{};
     /// Where what the process prints goes too, line by line, at `debug`; null: nowhere.
-    std::shared_ptr<Logger> log;
+    std::shared_ptr<Logger> log{};
 };
 
 /// A child process in a process group of its own, without any descriptor of this process; its
@@ -74,9 +75,7 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return state_->name; }
 
     /// As it can be pasted into a shell.
-    [[nodiscard]] const std::string& command_line() const noexcept {
-        return state_->command_line;
-    }
+    [[nodiscard]] const std::string& command_line() const noexcept { return state_->command_line; }
 
     /// How it ended; nothing while it runs, as far as the last call that waited, or `handle`, saw.
     [[nodiscard]] const std::optional<ExitStatus>& status() const noexcept {
@@ -94,8 +93,8 @@ public:
     /// Whether it took SIGKILL to end it.
     [[nodiscard]] bool had_to_be_killed() const noexcept { return state_->had_to_be_killed; }
 
-    /// What it wrote to its standard output and standard error; the middle of a long text is cut, and
-    /// that is marked. Raw bytes of an untrusted source.
+    /// What it wrote to its standard output and standard error; the middle of a long text is cut,
+    /// and that is marked. Raw bytes of an untrusted source.
     [[nodiscard]] std::string out() const { return state_->out.capture.text(); }
     [[nodiscard]] std::string err() const { return state_->err.capture.text(); }
 
@@ -107,14 +106,15 @@ public:
 
     /// Sends a signal to the process itself; nothing happens where it has ended.
     void signal(int number) noexcept {
-        if (!status()) {
-            // Not reaped yet, even if it is a zombie: the pid is still its own.
+        // Not reaped yet, so that the pid is still its own; a zombie has not been told anything.
+        if (!status() && !is_zombie()) {
             ::kill(pid(), number);
             state_->was_told_to_end = state_->was_told_to_end || number == SIGTERM;
         }
     }
 
-    /// SIGTERM to the process, then, after `timeout`, SIGKILL to its group. Blocks until it has ended.
+    /// SIGTERM to the process, then, after `timeout`, SIGKILL to its group. Blocks until it has
+    /// ended.
     ExitStatus stop(Duration timeout) {
         signal(SIGTERM);
         if (!wait(Deadline::after(timeout))) {
@@ -154,6 +154,7 @@ private:
 
     explicit Process(std::unique_ptr<State> state) : state_{std::move(state)} {}
 
+    [[nodiscard]] bool is_zombie() const noexcept;
     void kill() noexcept;
     void reap();
     void drain(Stream& stream);
@@ -202,22 +203,22 @@ inline Process Process::spawn(SpawnOptions options) {
     if (state->pid == -1) {
         const auto reason = std::generic_category().message(error.code);
         if (error.step == detail::ChildError::Step::directory) {
-            throw SystemError{fmt::format("change to directory {} for {}", plan.directory,
-                                          state->command_line),
-                              error.code};
+            throw SystemError{
+                fmt::format("change to directory {} for {}", plan.directory, state->command_line),
+                error.code};
         }
         throw ToolNotExecutable{
             error.code == ENOENT
-                ? fmt::format("{}: the interpreter that its first line names is missing", plan.path)
+                // The file was there: execve(2) means what the file asks for in its turn.
+                ? fmt::format("{}: its interpreter or dynamic loader is missing", plan.path)
                 : fmt::format("{}: {}", plan.path, reason)};
     }
     state->out.fd = std::move(out.read_end);
     state->err.fd = std::move(err.read_end);
 #if TEST_TUNNEL_LINUX
-    // glibc 2.36's <sys/pidfd.h> can't be linked from C++. Where the kernel has no pidfd, the end of
-    // the process is found by asking every few milliseconds.
-    state->pidfd =
-        detail::UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0U))};
+    // glibc 2.36's <sys/pidfd.h> can't be linked from C++. Where the kernel has no pidfd, the end
+    // of the process is found by asking every few milliseconds.
+    state->pidfd = detail::UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0U))};
 #endif
     if (state->log) {
         state->log->debug("started {} as process {}", state->command_line, state->pid);
@@ -244,24 +245,26 @@ inline Duration Process::longest_wait() const {
 inline void Process::handle() {
     drain(state_->out);
     drain(state_->err);
-    if (state_->status) {
-        return;
-    }
-    siginfo_t info{};
-    const int result = ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
-    if (result == 0 && info.si_pid == pid()) {
+    if (!state_->status && is_zombie()) {
         reap();
     }
+}
+
+/// Whether it has ended and not been reaped yet. Not to be asked once it has been.
+inline bool Process::is_zombie() const noexcept {
+    siginfo_t info{};
+    const int result =
+        ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+    return result == 0 && info.si_pid == pid();
 }
 
 /// Of a process that has ended and is still a zombie: so its pid names nobody else's group yet.
 inline void Process::reap() {
     ::kill(-pid(), SIGKILL);
     siginfo_t info{};
-    detail::checked(
-        detail::retry_eintr(
-            [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED); }),
-        "waitid");
+    detail::checked(detail::retry_eintr(
+                        [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED); }),
+                    "waitid");
     state_->status.emplace(info);
     state_->ended = Clock::now();
     // What it wrote last is still in the pipes. Their end comes when the last of its group is gone;
@@ -282,9 +285,8 @@ inline void Process::kill() noexcept {
     ::kill(pid(), SIGKILL);
     try {
         siginfo_t info{};
-        detail::retry_eintr([&] {
-            return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOWAIT);
-        });
+        detail::retry_eintr(
+            [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOWAIT); });
         reap();
     } catch (const std::exception& error) {
         if (state_->log) {
@@ -299,8 +301,8 @@ inline void Process::drain(Stream& stream) {
     }
     // Once round: a process that never stops to print must not keep this from returning.
     std::array<char, std::size_t{16} * 1024> buffer; // NOLINT(*-member-init): read() fills it
-    const auto count = detail::retry_eintr(
-        [&] { return ::read(stream.fd.get(), buffer.data(), buffer.size()); });
+    const auto count =
+        detail::retry_eintr([&] { return ::read(stream.fd.get(), buffer.data(), buffer.size()); });
     if (count > 0) {
         const std::string_view text{buffer.data(), static_cast<std::size_t>(count)};
         stream.capture.add(text);

@@ -38,6 +38,15 @@ constexpr const char* text_of(Outcome outcome) {
     return "unknown";
 }
 
+/// Something that was done with a pair, and when it began.
+struct Step {
+    std::string name;
+    /// What must come of it.
+    std::string expected;
+    /// Since the first step of the pair.
+    Duration begin{};
+};
+
 /// One check on one pair.
 struct CheckResult {
     /// Stable from one version to the next: "hello".
@@ -58,6 +67,9 @@ struct PairResult {
     std::vector<CheckResult> checks;
     /// What is worth knowing of a pair that passed: a declared deviation, an odd exit status.
     std::vector<std::string> notes;
+    /// What was done, in that order; of a failed pair, the last one before the stop is the one that
+    /// failed.
+    std::vector<Step> steps;
     /// From the first step until the tool had ended.
     Duration duration{};
 
@@ -80,24 +92,23 @@ struct Report {
     [[nodiscard]] bool passed() const { return !pairs.empty() && passed_pairs() == pairs.size(); }
 
     [[nodiscard]] std::size_t passed_pairs() const {
-        return static_cast<std::size_t>(
-            std::count_if(pairs.begin(), pairs.end(),
-                          [](const PairResult& result) { return result.passed(); }));
+        return static_cast<std::size_t>(std::count_if(
+            pairs.begin(), pairs.end(), [](const PairResult& result) { return result.passed(); }));
     }
 
-    /// One line a pair below a line for all.
+    /// One line for all, then one a pair: "client → tool, tool → server".
     [[nodiscard]] std::string summary() const {
-        auto result = fmt::format("{}: {} of {} combinations passed", slug, passed_pairs(),
-                                  pairs.size());
+        auto result =
+            fmt::format("{}: {} of {} combinations passed", slug, passed_pairs(), pairs.size());
         for (const auto& entry : pairs) {
-            result += fmt::format("\n  {}  {}  {:>8}  {} → {} {} → {}", entry.pair.name(),
-                                  entry.passed() ? "passed" : "FAILED",
-                                  detail::text_of(entry.duration), entry.pair.proxy_listen.client(),
-                                  entry.pair.proxy_listen.listen(),
-                                  entry.pair.svc_listen.clients.front(),
-                                  entry.pair.svc_listen.listen());
+            const auto& [proxy_listen, svc_listen] = entry.pair;
+            result +=
+                fmt::format("\n  {}  {}  {:>7}  {} → {}, {} → {}", entry.pair.name(),
+                            entry.passed() ? "passed" : "FAILED", detail::text_of(entry.duration),
+                            proxy_listen.client().address, proxy_listen.listen(),
+                            svc_listen.client().address, svc_listen.listen());
             for (const auto& note : entry.notes) {
-                result += fmt::format("\n       {}", note);
+                result += fmt::format("\n       note: {}", note);
             }
         }
         return result;

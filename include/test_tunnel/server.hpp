@@ -17,19 +17,26 @@
 namespace test_tunnel {
 
 /// The tool under test: one process, or several that only work together (the client and the server
-/// half of stunnel). All are watched as long as the tool is used; they are stopped in the reverse of
-/// the order in which they were added. The destructor kills them.
+/// half of stunnel). All are watched as long as the tool is used; they are stopped in the reverse
+/// of the order in which they were added. The destructor kills them.
 class Server {
 public:
     /// A tool of one process. Implicit, so that `spawn_server` can return what it has spawned.
     Server(Process process) { add(std::move(process)); } // NOLINT(*-explicit-*)
 
+    // Move-only, like its processes: a copy would keep them alive.
+    Server(Server&&) = default;
+    Server& operator=(Server&&) = default;
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    ~Server() = default;
+
     /// Adds a companion that was started after those that are there already.
-    void add(Process process) { state_->processes.push_back(std::move(process)); }
+    void add(Process process) { state_->group.processes.push_back(std::move(process)); }
 
     /// In the order in which they were added; never empty.
     [[nodiscard]] const std::vector<Process>& processes() const noexcept {
-        return state_->processes;
+        return state_->group.processes;
     }
 
     /// To be given to every socket that waits for this tool (`Socket::watch`).
@@ -43,50 +50,74 @@ public:
 
     /// Whether all of its processes run, as of now.
     [[nodiscard]] bool running() {
-        state_->handle();
-        return state_->first_ended() == nullptr;
+        state_->group.handle();
+        return state_->group.first_ended() == nullptr;
     }
 
     /// Waits until one of its processes has ended; false where none has by `deadline`.
     bool wait_for_end(Deadline deadline) {
-        return detail::pump(*state_, deadline,
-                            [this] { return state_->first_ended() != nullptr; });
+        return detail::pump(state_->group, deadline,
+                            [this] { return state_->group.first_ended() != nullptr; });
     }
 
     /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
     /// within `timeout`. Blocks until all have ended.
     void stop(Duration timeout) {
-        auto& processes = state_->processes;
-        state_->handle(); // one that has ended by itself has not been told to
+        auto& processes = state_->group.processes;
         std::for_each(processes.rbegin(), processes.rend(), [&](Process& process) {
             process.signal(SIGTERM);
             // All are drained meanwhile: it may end only when another one has taken something.
-            detail::pump(*state_, Deadline::after(timeout),
+            detail::pump(state_->group, Deadline::after(timeout),
                          [&] { return process.status().has_value(); });
             process.stop(Duration::zero());
         });
     }
 
 private:
-    struct State final : Watch {
+    /// All processes, as one that `pump` looks after. Without the limit: where that is over, what
+    /// still has to be awaited would otherwise be asked for without a pause.
+    struct Group {
         std::vector<Process> processes;
-        Duration limit = Duration::max();
-        Deadline end{Clock::time_point::max()};
 
-        void append_to(std::vector<pollfd>& fds) const override {
+        void append_to(std::vector<pollfd>& fds) const {
             for (const auto& process : processes) {
                 process.append_to(fds);
             }
         }
 
-        void handle() override {
+        void handle() {
             for (auto& process : processes) {
                 process.handle();
             }
         }
 
+        [[nodiscard]] Duration longest_wait() const {
+            auto result = Duration::max();
+            for (const auto& process : processes) {
+                result = std::min(result, process.longest_wait());
+            }
+            return result;
+        }
+
+        [[nodiscard]] const Process* first_ended() const {
+            const auto found =
+                std::find_if(processes.begin(), processes.end(),
+                             [](const Process& process) { return process.status().has_value(); });
+            return found == processes.end() ? nullptr : &*found;
+        }
+    };
+
+    struct State final : Watch {
+        Group group;
+        Duration limit = Duration::max();
+        Deadline end{Clock::time_point::max()};
+
+        void append_to(std::vector<pollfd>& fds) const override { group.append_to(fds); }
+
+        void handle() override { group.handle(); }
+
         void require_running() const override {
-            if (const auto* process = first_ended()) {
+            if (const auto* process = group.first_ended()) {
                 throw ToolEnded{fmt::format("{} {}, {} after it was started", process->name(),
                                             process->status()->text(),
                                             detail::text_of(process->run_time()))};
@@ -101,18 +132,7 @@ private:
         }
 
         [[nodiscard]] Duration longest_wait() const override {
-            auto result = end.remaining();
-            for (const auto& process : processes) {
-                result = std::min(result, process.longest_wait());
-            }
-            return result;
-        }
-
-        [[nodiscard]] const Process* first_ended() const {
-            const auto found = std::find_if(
-                processes.begin(), processes.end(),
-                [](const Process& process) { return process.status().has_value(); });
-            return found == processes.end() ? nullptr : &*found;
+            return std::min(end.remaining(), group.longest_wait());
         }
     };
 

@@ -114,8 +114,8 @@ inline Socket bind_to(const Config& config, const Endpoint& endpoint) {
         result.bind(endpoint);
     } catch (const SystemError& error) {
         if (error.code() == EACCES) {
-            throw PermissionDenied{fmt::format("{}: this user may not have that port",
-                                               error.what())};
+            throw PermissionDenied{
+                fmt::format("{}: this user may not have that port", error.what())};
         }
         throw;
     }
@@ -170,21 +170,22 @@ inline std::string Socket::name() const {
 
 inline void Socket::wait(short events, std::string_view awaited) const {
     const auto watch = watch_.lock();
-    detail::wait_for(fd(), events, timeout_, watch.get(),
-                     fmt::format("{} ({})", awaited, name()));
+    detail::wait_for(fd(), events, timeout_, watch.get(), fmt::format("{} ({})", awaited, name()));
 }
 
 inline void Socket::bind(const Endpoint& endpoint) {
     detail::enable_option(fd(), SOL_SOCKET, SO_REUSEADDR, "setsockopt(SO_REUSEADDR)");
     detail::SocketAddress address{endpoint};
     if (::bind(fd(), address.data(), *address.length()) == -1) {
-        throw SystemError{fmt::format("bind to {}", endpoint), errno};
+        const int error = errno;
+        throw SystemError{fmt::format("bind to {}", endpoint), error};
     }
 }
 
 inline void Socket::listen(int backlog) {
     if (::listen(fd(), backlog) == -1) {
-        throw SystemError{fmt::format("listen on {}", local()), errno};
+        const int error = errno;
+        throw SystemError{fmt::format("listen on {}", local()), error};
     }
 }
 
@@ -197,10 +198,11 @@ inline Socket Socket::accept() {
             detail::set_nonblocking(accepted.get());
             return Socket{std::move(accepted), from.endpoint(), *this};
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        const int error = errno;
+        if (error == EAGAIN || error == EWOULDBLOCK) {
             wait(POLLIN, "a connection");
-        } else if (errno != ECONNABORTED) { // a client that has gone again: wait for the next
-            throw SystemError{fmt::format("accept on {}", local()), errno};
+        } else if (error != ECONNABORTED) { // a client that has gone again: wait for the next
+            throw SystemError{fmt::format("accept on {}", local()), error};
         }
     }
 }
@@ -241,8 +243,9 @@ inline std::size_t Socket::read_some(char* buffer, std::size_t size) {
         if (count >= 0) {
             return static_cast<std::size_t>(count);
         }
-        if (errno != EAGAIN && errno != EWOULDBLOCK) {
-            throw SystemError{fmt::format("read ({})", name()), errno};
+        const int error = errno;
+        if (error != EAGAIN && error != EWOULDBLOCK) {
+            throw SystemError{fmt::format("read ({})", name()), error};
         }
         wait(POLLIN, "data");
     }
@@ -255,8 +258,8 @@ inline std::string Socket::read(std::size_t size) {
         const auto count = read_some(result.data() + filled, size - filled);
         if (count == 0) {
             throw Unexpected{fmt::format("{} bytes ({})", size, name()),
-                             fmt::format("end of stream after {}",
-                                         detail::bytes_around(result.substr(0, filled), filled))};
+                             detail::bytes_around(std::string_view{result}.substr(0, filled),
+                                                  filled, ", then end of stream")};
         }
         filled += count;
     }
@@ -290,19 +293,21 @@ inline void Socket::write(std::string_view data) {
         }
         const auto count = detail::retry_eintr(
             [&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); });
+        const int error = errno;
         if (count >= 0) {
             data.remove_prefix(static_cast<std::size_t>(count));
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        } else if (error == EAGAIN || error == EWOULDBLOCK) {
             wait(POLLOUT, "data to be taken");
         } else {
-            throw SystemError{fmt::format("write ({})", name()), errno};
+            throw SystemError{fmt::format("write ({})", name()), error};
         }
     }
 }
 
 inline void Socket::shutdown_write() {
     if (::shutdown(fd(), SHUT_WR) == -1) {
-        throw SystemError{fmt::format("shutdown ({})", name()), errno};
+        const int error = errno;
+        throw SystemError{fmt::format("shutdown ({})", name()), error};
     }
 }
 

@@ -8,6 +8,7 @@
 #include "discovery.hpp"       // IWYU pragma: export
 #include "error.hpp"           // IWYU pragma: export
 #include "exit_status.hpp"     // IWYU pragma: export
+#include "expect.hpp"          // IWYU pragma: export
 #include "private_network.hpp" // IWYU pragma: export
 #include "process.hpp"         // IWYU pragma: export
 #include "report.hpp"          // IWYU pragma: export

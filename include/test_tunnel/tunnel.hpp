@@ -18,6 +18,7 @@
 #include "detail/account.hpp"
 #include "discovery.hpp"
 #include "error.hpp"
+#include "expect.hpp"
 #include "process.hpp"
 #include "report.hpp"
 #include "server.hpp"
@@ -68,9 +69,9 @@ public:
     /// the address `svc_listen.clients[0]`. Called once a pair. `spawn` is made for it.
     virtual Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) = 0;
 
-    /// Talks to the tool on a new connection until the next byte belongs to the server: asks a SOCKS
-    /// server to connect to `svc_listen.listen()`, for instance. Called once a connection; `client`
-    /// has the timeout `config().timeouts.io` and throws ToolEnded where the tool ends.
+    /// Talks to the tool on a new connection until the next byte belongs to the server: asks a
+    /// SOCKS server to connect to `svc_listen.listen()`, for instance. Called once a connection;
+    /// `client` has the timeout `config().timeouts.io` and throws ToolEnded where the tool ends.
     ///
     /// Returns the endpoint from which the tool says that it connects onwards, where it says so:
     /// the connection that arrives must then come from there.
@@ -91,11 +92,7 @@ public:
     /// Tests the tool on one pair. Throws SetupErrors only.
     [[nodiscard]] PairResult run_pair(const Pair& pair);
 
-    /// Reads exactly `expected.size()` bytes, however they are cut up, and compares the first
-    /// `compare_len` of them (default: all). An empty `expected` demands the end of the stream; a
-    /// reset is none. Returns what was read. Throws Unexpected, with what came until then, also where
-    /// the rest does not come; `tag` says whose bytes they are ("server → client"). Throws
-    /// InvalidConfig for a `compare_len` above the size.
+    /// The free function `expect_read`, with a line in the log.
     std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
                             std::optional<std::size_t> compare_len = std::nullopt);
 
@@ -109,38 +106,36 @@ protected:
     /// Names what happens from now on, for the log and for the account of a failure.
     void step(std::string name, std::string expected);
 
-    /// Connects the client to the tool, trying again with a new socket as long as it is refused: after
-    /// half a millisecond first, after 5 ms at the most, until `config().timeouts.connect` is over.
-    /// Throws ToolEnded as soon as the tool has ended, TimedOut.
+    /// Connects the client to the tool, trying again with a new socket as long as it is refused:
+    /// after half a millisecond first, after 5 ms at the most, until `config().timeouts.connect` is
+    /// over. Throws ToolEnded as soon as the tool has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);
 
     /// One connection through the tunnel: connects the client, shakes hands, accepts, and verifies
     /// where the tool's connection came from.
     virtual Connection connect(PairRun& run);
 
-    /// What is done with a connection: the server says Hello, then the client, then the client closes,
-    /// and the server must see a clean end of stream.
+    /// What is done with a connection: the server says Hello, then the client, then the client
+    /// closes, and the server must see a clean end of stream.
     virtual void transfer(PairRun& run, Connection& connection);
 
     /// All that is done with one pair while the tool runs: one connection, one transfer.
     virtual void check_pair(PairRun& run);
 
 private:
-    struct Step {
-        std::string name;
-        std::string expected;
-    };
-
     [[nodiscard]] Socket accept(PairRun& run, Socket& client) const;
     void verify_source(PairRun& run, const Endpoint& source,
                        const std::optional<Endpoint>& reported);
     void stop(Server& server, std::vector<std::string>& notes);
-    [[nodiscard]] CheckResult failure(const Pair& pair, std::string expected, std::string actual,
-                                      std::optional<Server>& server) const;
+    [[nodiscard]] CheckResult failure(const PairResult& pair, std::string expected,
+                                      std::string actual, std::optional<Server>& server) const;
+    [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
 
     ConfigProg config_;
-    Step step_;
+    // Of the pair that is being tested.
     std::string pair_name_;
+    Clock::time_point started_;
+    std::vector<Step> steps_;
 };
 
 inline TestTunnel::TestTunnel(ConfigProg config) : config_{std::move(config)} {
@@ -169,12 +164,11 @@ inline Report TestTunnel::run_all() {
 }
 
 inline PairResult TestTunnel::run_pair(const Pair& pair) {
-    const auto started = Clock::now();
-    PairResult result{pair, {}, {}, {}};
+    PairResult result{pair, {}, {}, {}, {}};
     pair_name_ = fmt::format("{} {}", slug(), pair.name());
-    config_.log->info("{}: client {} → tool {}, tool {} → server {}", pair_name_,
-                      pair.proxy_listen.client(), pair.proxy_listen.listen(),
-                      pair.svc_listen.clients.at(0), pair.svc_listen.listen());
+    started_ = Clock::now();
+    steps_.clear();
+    config_.log->info("{}: {}", pair_name_, pair.text());
     CheckResult check;
     std::optional<Server> server;
     try {
@@ -197,13 +191,18 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     } catch (const SetupError&) {
         throw;
     } catch (const Unexpected& error) {
-        check = failure(pair, error.expected(), error.actual(), server);
+        result.steps = steps_;
+        check = failure(result, error.expected(), error.actual(), server);
     } catch (const std::exception& error) {
-        check = failure(pair, step_.expected, error.what(), server);
+        result.steps = steps_;
+        check = failure(result, expected(), error.what(), server);
     }
     check.id = "hello";
-    check.duration = Clock::now() - started;
+    check.duration = Clock::now() - started_;
     result.duration = check.duration;
+    result.steps = std::move(steps_);
+    config_.log->info("{}: {}: {}", pair_name_, text_of(check.outcome),
+                      detail::timeline(result.steps));
     result.checks.push_back(std::move(check));
     return result;
 }
@@ -239,8 +238,8 @@ inline Connection TestTunnel::connect(PairRun& run) {
     auto client = connect_client(run);
     step("handshake", "the tool does its part of the handshake");
     const auto reported = handshake(client, run.pair.svc_listen);
-    step("accept", fmt::format("the tool connects to the server at {}",
-                               run.pair.svc_listen.listen()));
+    step("accept",
+         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()));
     auto server = accept(run, client);
     verify_source(run, server.peer(), reported);
     return {std::move(client), std::move(server)};
@@ -259,10 +258,10 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) const {
     if (fds[0].revents == 0) {
         std::array<char, 256> bytes{};
         const auto count = client.read_some(bytes.data(), bytes.size());
-        throw Unexpected{step_.expected,
-                         count == 0 ? "it ended the client's connection instead"
-                                    : "before it connected, the client was sent " +
-                                          detail::bytes_around({bytes.data(), count}, 0)};
+        throw Unexpected{expected(), count == 0
+                                         ? "it ended the client's connection instead"
+                                         : "before it connected, the client was sent " +
+                                               detail::bytes_around({bytes.data(), count}, 0)};
     }
     return run.listener.accept();
 }
@@ -271,10 +270,10 @@ inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
                                       const std::optional<Endpoint>& reported) {
     const auto& assigned = run.pair.svc_listen.clients.front();
     step("source", fmt::format("the tool connects to the server from {}", assigned));
-    config_.log->info("{}: the tool connected to the server from {}", pair_name_, source);
+    config_.log->debug("{}: the tool connected to the server from {}", pair_name_, source);
     const bool bound = source.address == assigned;
     if (traits().binds_source && !bound) {
-        throw Unexpected{step_.expected, fmt::format("a connection from {}", source)};
+        throw Unexpected{expected(), fmt::format("a connection from {}", source)};
     }
     if (!traits().binds_source) {
         run.notes.push_back(
@@ -282,9 +281,8 @@ inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
                   : fmt::format("declared: binds_source = false (it connected from {})", source));
     }
     if (reported && *reported != source) {
-        throw Unexpected{
-            fmt::format("a connection from {}, as the handshake reported", *reported),
-            fmt::format("a connection from {}", source)};
+        throw Unexpected{fmt::format("a connection from {}, as the handshake reported", *reported),
+                         fmt::format("a connection from {}", source)};
     }
 }
 
@@ -302,7 +300,7 @@ inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
 
     step("no further bytes", "the client is sent nothing that the server did not write");
     if (const auto count = client.pending(); count > 0) {
-        throw Unexpected{step_.expected, detail::bytes_around(client.read(count), 0)};
+        throw Unexpected{expected(), detail::bytes_around(client.read(count), 0)};
     }
 
     step("end of stream", "the server sees a clean end of stream when the client closes");
@@ -320,10 +318,10 @@ inline void TestTunnel::stop(Server& server, std::vector<std::string>& notes) {
     for (const auto& process : server.processes()) {
         const auto& status = process.status().value();
         if (process.had_to_be_killed()) {
-            throw Unexpected{step_.expected, process.name() + " had to be killed by SIGKILL"};
+            throw Unexpected{expected(), process.name() + " had to be killed by SIGKILL"};
         }
         if (status.signal().value_or(SIGTERM) != SIGTERM) {
-            throw Unexpected{step_.expected, fmt::format("{} {}", process.name(), status.text())};
+            throw Unexpected{expected(), fmt::format("{} {}", process.name(), status.text())};
         }
         const int code = status.code().value_or(0);
         if (code != 0 && code != SIGTERM && code != 128 + SIGTERM) {
@@ -332,8 +330,8 @@ inline void TestTunnel::stop(Server& server, std::vector<std::string>& notes) {
     }
 }
 
-inline CheckResult TestTunnel::failure(const Pair& pair, std::string expected, std::string actual,
-                                       std::optional<Server>& server) const {
+inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expected,
+                                       std::string actual, std::optional<Server>& server) const {
     if (server) {
         // A connection that breaks is often the first that is seen of a crash.
         constexpr auto grace = std::chrono::milliseconds{50};
@@ -342,7 +340,7 @@ inline CheckResult TestTunnel::failure(const Pair& pair, std::string expected, s
     }
     CheckResult result;
     result.outcome = Outcome::failed;
-    result.step = step_.name;
+    result.step = pair.steps.back().name;
     result.expected = std::move(expected);
     result.actual = std::move(actual);
     result.account = detail::account_of(pair_name_, pair, result, server ? &*server : nullptr);
@@ -353,41 +351,8 @@ inline CheckResult TestTunnel::failure(const Pair& pair, std::string expected, s
 inline std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
                                            std::string_view tag,
                                            std::optional<std::size_t> compare_len) {
-    const auto compared = expected.substr(0, compare_len.value_or(expected.size()));
-    if (compare_len.value_or(0) > expected.size()) {
-        throw InvalidConfig{fmt::format("expect_read: compare_len is {}, but only {} bytes are "
-                                        "expected ({})",
-                                        *compare_len, expected.size(), tag)};
-    }
     config_.log->debug("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size());
-    if (expected.empty()) {
-        socket.read_end();
-        return {};
-    }
-    std::string actual(expected.size(), '\0');
-    std::size_t filled = 0;
-    std::string end;
-    try {
-        while (filled < actual.size() && end.empty()) {
-            const auto count = socket.read_some(actual.data() + filled, actual.size() - filled);
-            filled += count;
-            end = count == 0 ? ", then end of stream" : "";
-        }
-    } catch (const Error& error) {
-        end = fmt::format(", then: {}", error.what());
-    }
-    actual.resize(filled);
-    const auto difference = static_cast<std::size_t>(
-        std::mismatch(compared.begin(), compared.end(), actual.begin(), actual.end()).first -
-        compared.begin());
-    const bool differs = difference < std::min(filled, compared.size());
-    if (differs || filled < expected.size()) {
-        const auto remark =
-            (differs ? fmt::format(", different from offset {} on", difference) : "") + end;
-        throw Unexpected{fmt::format("{}: {}", tag, detail::bytes_around(expected, difference)),
-                         detail::bytes_around(actual, difference, remark)};
-    }
-    return actual;
+    return test_tunnel::expect_read(socket, expected, tag, compare_len);
 }
 
 inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
@@ -398,8 +363,8 @@ inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
 }
 
 inline void TestTunnel::step(std::string name, std::string expected) {
-    config_.log->info("{}: {}: {}", pair_name_, name, expected);
-    step_ = {std::move(name), std::move(expected)};
+    config_.log->debug("{}: {}: {}", pair_name_, name, expected);
+    steps_.push_back({std::move(name), std::move(expected), Clock::now() - started_});
 }
 
 } // namespace test_tunnel

@@ -30,10 +30,9 @@ inline Environment current_environment() {
 /// The first of C.UTF-8, en_US.UTF-8 and some other common ones that this system really has and
 /// whose encoding is UTF-8; "C" where it has none of them. Starts no process.
 inline std::string utf8_locale() {
-    static constexpr std::array candidates{"C.UTF-8",     "C.utf8",      "en_US.UTF-8",
-                                           "en_GB.UTF-8", "en_CA.UTF-8", "de_DE.UTF-8",
-                                           "es_ES.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8",
-                                           "POSIX.UTF-8", "UTF-8"};
+    static constexpr std::array candidates{
+        "C.UTF-8",     "C.utf8",      "en_US.UTF-8", "en_GB.UTF-8", "en_CA.UTF-8", "de_DE.UTF-8",
+        "es_ES.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8", "POSIX.UTF-8", "UTF-8"};
     for (const char* name : candidates) {
         locale_t locale = newlocale(LC_ALL_MASK, name, locale_t{});
         if (locale == locale_t{}) {

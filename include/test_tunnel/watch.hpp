@@ -45,8 +45,7 @@ namespace detail {
 
 /// One poll(2) that a signal may end early. Returns whether any descriptor is ready.
 inline bool poll_once(std::span<pollfd> fds, Duration timeout) {
-    const auto nanoseconds =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(timeout).count();
+    const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(timeout).count();
 #if TEST_TUNNEL_LINUX
     constexpr long long per_second = 1'000'000'000;
     const timespec time{.tv_sec = static_cast<time_t>(nanoseconds / per_second),
@@ -55,8 +54,8 @@ inline bool poll_once(std::span<pollfd> fds, Duration timeout) {
 #else
     // Rounded up: a remainder below 1 ms must not become a busy loop.
     const auto milliseconds = std::min<long long>((nanoseconds + 999'999) / 1'000'000, 1'000'000);
-    const int ready = ::poll(fds.data(), static_cast<nfds_t>(fds.size()),
-                             static_cast<int>(milliseconds));
+    const int ready =
+        ::poll(fds.data(), static_cast<nfds_t>(fds.size()), static_cast<int>(milliseconds));
 #endif
     if (ready == -1 && errno != EINTR) {
         throw SystemError{"poll", errno};
@@ -70,13 +69,14 @@ inline bool poll_once(std::span<pollfd> fds, Duration timeout) {
 inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
                      std::string_view awaited) {
     std::vector<pollfd> all;
-    for (;;) {
+    for (bool first_look = true;; first_look = false) {
         const bool last_look = deadline.passed();
         auto timeout = deadline.remaining();
         all.assign(fds.begin(), fds.end());
         if (watch != nullptr) {
             watch->append_to(all);
-            timeout = std::min(timeout, watch->longest_wait());
+            // The end of a process that has been seen before makes no descriptor ready any more.
+            timeout = first_look ? Duration::zero() : std::min(timeout, watch->longest_wait());
         }
         for (auto& entry : all) {
             entry.revents = 0;
@@ -113,8 +113,8 @@ inline void wait_for(int fd, short events, Duration timeout, Watch* watch,
                      std::string_view awaited) {
     pollfd entry{.fd = fd, .events = events, .revents = 0};
     if (!wait_for({&entry, 1}, Deadline::after(timeout), watch, awaited)) {
-        throw TimedOut{fmt::format("nothing for {} while waiting for {}",
-                                   text_of(scaled(timeout)), awaited)};
+        throw TimedOut{
+            fmt::format("nothing for {} while waiting for {}", text_of(scaled(timeout)), awaited)};
     }
 }
 

@@ -1,6 +1,7 @@
 /* The least that a hello run of socat over four combinations can be: for each of them listen, start
  * socat, poll connect every 200 microseconds, five bytes each way, close, end of stream, SIGTERM,
- * wait. No checks, no deadlines, fixed ports: run it in a network of its own (127.0.0.1 and ::1). */
+ * wait. No checks, no deadlines, fixed ports: run it in a network of its own (127.0.0.1 and ::1).
+ */
 
 #include <netinet/in.h>
 #include <signal.h>

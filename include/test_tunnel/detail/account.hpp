@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "../discovery/pairs.hpp"
 #include "../report.hpp"
 #include "../server.hpp"
 #include "text.hpp"
@@ -32,28 +33,36 @@ inline std::string printable_tail(std::string_view text) {
                        escape_controls(text.substr(start)));
 }
 
+/// "listen 0.0, start 0.1, connect 0.4 ms": when each step began.
+inline std::string timeline(const std::vector<Step>& steps) {
+    std::string result;
+    for (const auto& step : steps) {
+        result += fmt::format("{}{} {:.1f}", result.empty() ? "" : ", ", step.name,
+                              std::chrono::duration<double, std::milli>{step.begin}.count());
+    }
+    return result + " ms";
+}
+
 /// The whole story of one failure, one fact a line. The tool, if there is one, has ended.
-inline std::string account_of(std::string_view title, const Pair& pair, const CheckResult& failed,
-                              const Server* server) {
+inline std::string account_of(std::string_view title, const PairResult& pair,
+                              const CheckResult& failed, const Server* server) {
     std::string result = fmt::format("{}: failed at step \"{}\"", title, failed.step);
     const auto line = [&](std::string_view name, std::string_view value) {
-        constexpr std::string_view indent = "\n            ";
-        result += fmt::format("\n  {:<9} {}", fmt::format("{}:", name),
-                              indent_lines(value, indent.substr(1)));
+        constexpr std::string_view indent = "            ";
+        result +=
+            fmt::format("\n  {:<9} {}", fmt::format("{}:", name), indent_lines(value, indent));
     };
     line("expected", failed.expected);
     line("actual", failed.actual);
-    line("pair", fmt::format("client {} → tool {}, tool {} → server {}",
-                             pair.proxy_listen.client(), pair.proxy_listen.listen(),
-                             pair.svc_listen.clients.at(0), pair.svc_listen.listen()));
+    line("pair", pair.pair.text("\n"));
+    line("steps", timeline(pair.steps));
     if (server == nullptr) {
         return result;
     }
     for (const auto& process : server->processes()) {
         line("command", process.command_line());
         line("status", fmt::format("{}{}", process.status() ? process.status()->text() : "running",
-                                   process.had_to_be_killed()
-                                       ? " (it did not end on SIGTERM)"
+                                   process.had_to_be_killed()  ? " (it did not end on SIGTERM)"
                                    : process.was_told_to_end() ? " when it was stopped"
                                                                : " by itself"));
         const auto out = printable_tail(process.out());

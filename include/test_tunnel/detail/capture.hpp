@@ -28,9 +28,8 @@ public:
     [[nodiscard]] std::size_t total() const noexcept { return total_; }
 
     [[nodiscard]] std::string text() const {
-        const std::string_view tail =
-            std::string_view{tail_}.substr(tail_.size() > tail_limit ? tail_.size() - tail_limit
-                                                                     : 0);
+        const std::string_view tail = std::string_view{tail_}.substr(
+            tail_.size() > tail_limit ? tail_.size() - tail_limit : 0);
         const std::size_t cut = total_ - head_.size() - tail.size();
         return cut == 0 ? fmt::format("{}{}", head_, tail)
                         : fmt::format("{}\n[... {} bytes cut ...]\n{}", head_, cut, tail);

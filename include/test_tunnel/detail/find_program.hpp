@@ -56,7 +56,7 @@ inline std::string find_program(const std::string& name, const Environment& envi
     for (;;) {
         const auto colon = rest.find(':');
         const auto directory = rest.substr(0, colon);
-        const auto path = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
+        auto path = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
         try {
             require_executable(path);
             return path;

@@ -52,10 +52,11 @@ public:
 #endif
         // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the API's way
         if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == -1) {
-            if (errno == EADDRINUSE || errno == EACCES) {
+            const int error = errno;
+            if (error == EADDRINUSE || error == EACCES) {
                 return std::nullopt;
             }
-            throw SystemError{fmt::format("lock of port {}", port), errno};
+            throw SystemError{fmt::format("lock of port {}", port), error};
         }
         return PortLock{std::move(fd)};
     }

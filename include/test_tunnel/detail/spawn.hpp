@@ -29,8 +29,8 @@ struct Pipe {
     UniqueFd write_end;
 };
 
-/// Both ends close on exec and are above 2, even where this process has closed its standard streams:
-/// so they can be moved onto a child's without being in each other's way.
+/// Both ends close on exec and are above 2, even where this process has closed its standard
+/// streams: so they can be moved onto a child's without being in each other's way.
 inline Pipe make_pipe() {
     std::array<int, 2> ends{};
     checked(::pipe(ends.data()), "pipe");
@@ -122,7 +122,8 @@ inline void close_from(int first) noexcept {
     ::fcntl(kept, F_SETFD, FD_CLOEXEC);
     close_from(kept + 1);
 
-    // Handlers would run in the parent's memory, and what the parent ignores is not the tool's wish.
+    // Handlers would run in the parent's memory, and what the parent ignores is not the tool's
+    // wish.
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal) {
@@ -130,7 +131,7 @@ inline void close_from(int first) noexcept {
     }
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 
     if (!plan.directory.empty() && ::chdir(plan.directory.c_str()) == -1) {
         error = {ChildError::Step::directory, errno};
@@ -138,7 +139,8 @@ inline void close_from(int first) noexcept {
         ::execve(plan.path.c_str(), argv, environment);
         error = {ChildError::Step::exec, errno};
     }
-    static_cast<void>(!::write(kept, &error, sizeof error));
+    // Where even that fails, the parent sees a program that exits with 127.
+    [[maybe_unused]] const auto written = ::write(kept, &error, sizeof error);
     ::_exit(127);
 }
 
@@ -163,6 +165,7 @@ inline pid_t spawn_child(ChildPlan& plan, ChildError& error) {
     const pid_t pid = ::fork();
 #endif
     if (pid == 0) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Vfork): its calls are async-signal-safe
         become(plan, argv.data(), environment.data(), parent, report.write_end.get());
     }
     const int fork_error = errno;
@@ -171,8 +174,8 @@ inline pid_t spawn_child(ChildPlan& plan, ChildError& error) {
         throw SystemError{"fork", fork_error};
     }
     report.write_end.reset();
-    const auto count = retry_eintr(
-        [&] { return ::read(report.read_end.get(), &error, sizeof error); });
+    const auto count =
+        retry_eintr([&] { return ::read(report.read_end.get(), &error, sizeof error); });
     if (count == sizeof error) {
         int status = 0;
         retry_eintr([&] { return ::waitpid(pid, &status, 0); });

@@ -81,8 +81,10 @@ inline std::string shell_quote(std::string_view word) {
 template <typename Range>
 std::string joined(const Range& range, std::string_view separator) {
     std::string result;
+    std::string_view before;
     for (const auto& element : range) {
-        result += fmt::format("{}{}", result.empty() ? "" : separator, element);
+        result += fmt::format("{}{}", before, element);
+        before = separator;
     }
     return result;
 }
@@ -108,9 +110,8 @@ inline std::string hexdump(std::string_view bytes, std::size_t first_offset = 0)
         const auto line = bytes.substr(start, width);
         result += fmt::format("{}{:08x} ", start == 0 ? "" : "\n", first_offset + start);
         for (std::size_t i = 0; i < width; ++i) {
-            result += i < line.size()
-                          ? fmt::format(" {:02x}", static_cast<unsigned char>(line[i]))
-                          : std::string{"   "};
+            result += i < line.size() ? fmt::format(" {:02x}", static_cast<unsigned char>(line[i]))
+                                      : std::string{"   "};
         }
         result += "  |";
         for (const char character : line) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,8 +33,16 @@ struct Pair {
 
     /// "4→6": the family on which the tool listens, and the one on which it connects.
     [[nodiscard]] std::string name() const {
-        return fmt::format("{}→{}", family_id(proxy_listen.address.family()),
-                           family_id(svc_listen.address.family()));
+        return fmt::format("{}→{}", proxy_listen.family_id(), svc_listen.family_id());
+    }
+
+    /// Who stands where: "client 192.0.2.1 → tool 127.0.0.1:6374, tool 192.0.2.2 → server
+    /// 192.0.2.1:6376", with `separator` for the comma. Throws NoCombinations where one has no
+    /// client.
+    [[nodiscard]] std::string text(std::string_view separator = ", ") const {
+        return fmt::format("client {} → tool {}{}tool {} → server {}",
+                           proxy_listen.client().address, proxy_listen.listen(), separator,
+                           svc_listen.client().address, svc_listen.listen());
     }
 };
 
@@ -150,8 +159,8 @@ namespace detail {
 /// last ones of `avoided` are given up first.
 inline AddrPort with_one_client(AddrPort entry, std::vector<Address> avoided) {
     for (;; avoided.pop_back()) {
-        const auto chosen = std::find_if(
-            entry.clients.begin(), entry.clients.end(), [&](const Address& client) {
+        const auto chosen =
+            std::find_if(entry.clients.begin(), entry.clients.end(), [&](const Address& client) {
                 return std::find(avoided.begin(), avoided.end(), client) == avoided.end();
             });
         if (chosen != entry.clients.end()) {
@@ -224,10 +233,11 @@ inline std::vector<Pair> pick_pairs(const Config& config, const std::vector<Addr
 
 namespace detail {
 
-/// The addresses of one family that a run looks at, in that order. Link-local ones come last: many a
-/// tool can't be told a scope, and they reach only each other. Where Linux has only one IPv4
-/// address, of the loopback, two more stand beside it, since it answers on all of 127.0.0.0/8: with
-/// one alone a tool that takes one address for another would pass.
+/// The addresses of one family that a run looks at, in that order. Link-local ones come last and
+/// are for where there is no other: many a tool can't be told a scope, and they reach only each
+/// other. Where Linux has only one IPv4 address, of the loopback, two more stand beside it, since
+/// it answers on all of 127.0.0.0/8: with one alone a tool that takes one address for another would
+/// pass.
 inline std::vector<Address> candidates(const std::vector<Address>& addresses, Family family) {
     std::vector<Address> result;
     std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(result),
@@ -254,17 +264,23 @@ inline std::vector<Address> candidates(const std::vector<Address>& addresses, Fa
 inline std::vector<Pair> discover_pairs(const Config& config) {
     constexpr std::ptrdiff_t batch_size = 4;
     constexpr std::size_t wanted = 2;
+    // With three clients to choose from, all four addresses of a combination can differ.
+    constexpr std::size_t limit = 3;
     const auto addresses = get_addresses(config);
     std::vector<AddrPort> usable;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
         const auto candidates = detail::candidates(addresses, family);
         std::size_t found = 0;
         for (auto begin = candidates.begin(); begin != candidates.end() && found < wanted;) {
-            auto end = begin + std::min(batch_size, candidates.end() - begin);
-            end = std::find_if(begin, end, [&](const Address& address) {
+            if (begin->is_link_local() && found > 0) {
+                break; // one address with other ports serves more tools than a scope does
+            }
+            const auto others = std::find_if(begin, candidates.end(), [&](const Address& address) {
                 return address.is_link_local() != begin->is_link_local();
             });
-            for (auto& entry : find_pairs(config, find_ports(config, {begin, end}), wanted)) {
+            // Nobody is left for a batch of its own: it would be its own client there.
+            const auto end = others - begin <= batch_size + 1 ? others : begin + batch_size;
+            for (auto& entry : find_pairs(config, find_ports(config, {begin, end}), limit)) {
                 config.log->info("{} can be reached from {}", entry.address,
                                  detail::joined(entry.clients, ", "));
                 usable.push_back(std::move(entry));

@@ -43,6 +43,9 @@ struct AddrPort {
     std::vector<Address> clients;
     PortReservation reservation;
 
+    /// The address's: '4' or '6'.
+    [[nodiscard]] char family_id() const { return test_tunnel::family_id(address.family()); }
+
     /// address:svc_port
     [[nodiscard]] Endpoint listen() const { return {address, svc_port}; }
 
@@ -63,7 +66,7 @@ enum class Bound { yes, port_taken, not_permitted, impossible };
 /// Tries to bind without address reuse: that fails too where an ended connection still lingers on
 /// the port (TIME_WAIT), which a tool that doesn't reuse addresses could not bind either.
 inline Bound try_bind(const Endpoint& endpoint) {
-    Socket socket{endpoint.address.family()};
+    const Socket socket{endpoint.address.family()};
     SocketAddress address{endpoint};
     if (::bind(socket.fd(), address.data(), *address.length()) == 0) {
         return Bound::yes;
@@ -85,8 +88,8 @@ public:
         : origin_{fmt::format("first port {} with offset {}", first_port, offset)} {
         const auto start = std::int64_t{first_port} + offset;
         if (start < 1 || start > max_port) {
-            throw PortRangeError{fmt::format("{} is {}: not a port number (1 to {})", origin_,
-                                             start, max_port)};
+            throw PortRangeError{
+                fmt::format("{} is {}: not a port number (1 to {})", origin_, start, max_port)};
         }
         next_ = static_cast<int>(start);
     }
@@ -149,8 +152,8 @@ private:
 /// (in one network namespace) as long as a copy of the result lives. An address on which nothing
 /// can be bound is left out.
 ///
-/// Throws PortRangeError where the search leaves 1..65535, PermissionDenied for ports that this user
-/// may not listen on.
+/// Throws PortRangeError where the search leaves 1..65535, PermissionDenied for ports that this
+/// user may not listen on.
 inline std::vector<AddrPort> find_ports(const Config& config, const std::vector<Address>& addresses,
                                         int first_port = default_first_port) {
     detail::PortSearch search{first_port, config.offset};

@@ -1,0 +1,157 @@
+// The examples as a user runs them: whole programs, on machines of several kinds.
+
+#include <test_tunnel/private_network.hpp>
+#include <test_tunnel/process.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/network.hpp"
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// The example in the network of this test.
+Process start(std::vector<std::string> argv, Environment environment = utf8_environment()) {
+    environment["TEST_TUNNEL_NETWORK"] = "host";
+    return Process::spawn({.argv = std::move(argv), .environment = std::move(environment)});
+}
+
+struct Result {
+    int code = -1;
+    std::string text;
+};
+
+Result finish(Process& process) {
+    const auto status = process.wait(Deadline::after(60s));
+    REQUIRE(status);
+    return {status->code().value_or(-1), process.out() + process.err()};
+}
+
+Result run(std::vector<std::string> argv, Environment environment = utf8_environment()) {
+    auto process = start(std::move(argv), std::move(environment));
+    return finish(process);
+}
+
+/// Catch2 3.7 exits with 42, older ones with the number of failures; 4 means skipped.
+bool is_failure(int code) {
+    return code == 42 || code == 1;
+}
+
+} // namespace
+
+TEST_CASE("the examples pass where there are several addresses", "[examples]") {
+    const auto* const example = GENERATE(SOCAT_TEST, MICROSOCKS_TEST);
+    const auto [code, text] = run({example});
+    INFO(text);
+    CHECK(code == 0);
+    CHECK_THAT(text, ContainsSubstring(": 4 of 4 combinations passed"));
+    CHECK_THAT(text,
+               ContainsSubstring("tool 127.0.0.1:") && ContainsSubstring("server 192.0.2.1:"));
+}
+
+TEST_CASE("the examples pass where there is only the loopback", "[examples]") {
+    support::remove_addresses({"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"});
+    for (const auto* const example : {SOCAT_TEST, MICROSOCKS_TEST}) {
+        const auto [code, text] = run({example});
+        INFO(text);
+        CHECK(code == 0);
+        CHECK_THAT(text, ContainsSubstring(": 4 of 4 combinations passed"));
+        CHECK_THAT(text,
+                   ContainsSubstring("tool 127.0.0.1:") && ContainsSubstring("server [::1]:"));
+    }
+}
+
+TEST_CASE("the examples test one family where there is one", "[examples]") {
+    const auto* const example = GENERATE(SOCAT_TEST, MICROSOCKS_TEST);
+    support::disable_ipv6();
+    const auto [code, text] = run({example});
+    INFO(text);
+    CHECK(code == 0);
+    CHECK_THAT(text, ContainsSubstring("no usable IPv6 address: nothing is tested with IPv6"));
+    CHECK_THAT(text, ContainsSubstring(": 1 of 1 combinations passed"));
+}
+
+TEST_CASE("an example fails where there is no address at all", "[examples]") {
+    support::run_ip({"link", "set", "lo", "down"});
+    const auto [code, text] = run({SOCAT_TEST});
+    INFO(text);
+    CHECK(is_failure(code));
+    CHECK_THAT(text, ContainsSubstring("no interface that is up has an IPv4 or IPv6 address"));
+}
+
+TEST_CASE("sixteen harnesses at once do not get in each other's way", "[examples]") {
+    std::vector<Process> harnesses;
+    for (int i = 0; i < 16; ++i) {
+        harnesses.push_back(start({i % 2 == 0 ? SOCAT_TEST : MICROSOCKS_TEST}));
+    }
+    for (auto& harness : harnesses) {
+        const auto [code, text] = finish(harness);
+        INFO(text);
+        CHECK(code == 0);
+        CHECK_THAT(text, ContainsSubstring(": 4 of 4 combinations passed"));
+    }
+}
+
+TEST_CASE("a tool that is not installed is skipped by name", "[examples]") {
+    auto environment = utf8_environment();
+    environment["PATH"] = "/nowhere";
+    const auto [code, text] = run({SOCAT_TEST}, environment);
+    CHECK(code == 4);
+    CHECK_THAT(text, ContainsSubstring("socat: no such program in /nowhere"));
+}
+
+TEST_CASE("a program that was asked for must be there", "[examples]") {
+    const auto [code, text] = run({SOCAT_TEST, "--prog", "/nowhere/socat"});
+    CHECK(is_failure(code));
+    CHECK_THAT(text, ContainsSubstring("/nowhere/socat: No such file or directory"));
+}
+
+TEST_CASE("a program that is no tunnel fails with its whole story", "[examples]") {
+    const auto [code, text] = run({SOCAT_TEST, "--prog", "/bin/false"});
+    CHECK(is_failure(code));
+    CHECK_THAT(text, ContainsSubstring("socat: 0 of 4 combinations passed"));
+    CHECK_THAT(text, ContainsSubstring("/bin/false TCP4-LISTEN:"));
+}
+
+TEST_CASE("the offset moves the ports", "[examples]") {
+    const auto [code, text] = run({SOCAT_TEST, "--offset", "1000"});
+    CHECK(code == 0);
+    CHECK_THAT(text, ContainsSubstring("tool 127.0.0.1:7374"));
+    const auto [bad_code, bad_text] = run({SOCAT_TEST, "--offset", "60000"});
+    CHECK(is_failure(bad_code));
+    CHECK_THAT(bad_text, ContainsSubstring("first port 6374 with offset 60000 is 66374"));
+}
+
+TEST_CASE("verbose shows what the tool prints and was started with", "[examples]") {
+    const auto [code, text] = run({MICROSOCKS_TEST, "--verbose"});
+    CHECK(code == 0);
+    CHECK_THAT(text, ContainsSubstring(" D started microsocks -i 127.0.0.1 -p "));
+    CHECK_THAT(text, ContainsSubstring(" D microsocks (stderr): "));
+}
+
+TEST_CASE("an unknown network is refused by name", "[examples]") {
+    const auto [code, text] = run({SOCAT_TEST, "--network", "privat"});
+    CHECK(is_failure(code));
+    CHECK_THAT(text, ContainsSubstring("'privat' is no network: auto, private or host"));
+}
+
+TEST_CASE("a run leaves no file behind", "[examples]") {
+    const auto directory =
+        std::filesystem::temp_directory_path() / fmt::format("test-tunnel-{}", ::getpid());
+    std::filesystem::create_directory(directory);
+    auto environment = utf8_environment();
+    environment["TMPDIR"] = directory.string();
+    CHECK(run({SOCAT_TEST}, environment).code == 0);
+    CHECK(is_failure(run({SOCAT_TEST, "--prog", "/bin/false"}, environment).code));
+    CHECK(std::filesystem::is_empty(directory));
+    std::filesystem::remove_all(directory);
+}

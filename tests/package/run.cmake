@@ -1,0 +1,49 @@
+# Builds and runs a consumer of the library in an empty directory, as a user would:
+#
+#   cmake -D HOW=… -D SOURCE=… -D BUILD=… -D WORK=… -D VERSION=… -P run.cmake
+#
+# HOW: add_subdirectory, find_package (from BUILD, installed into a prefix), or readme: the code and
+# the CMake lines of README.md, FetchContent pointed to SOURCE.
+
+cmake_minimum_required(VERSION 3.25)
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+
+function(run)
+    execute_process(COMMAND ${ARGV} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+# The first block of README.md in a language, into a file.
+function(extract language file)
+    file(READ ${SOURCE}/README.md text)
+    string(FIND "${text}" "```${language}\n" begin)
+    if(begin EQUAL -1)
+        message(FATAL_ERROR "README.md has no block of ${language}")
+    endif()
+    string(SUBSTRING "${text}" ${begin} -1 text)
+    string(FIND "${text}" "\n" begin)
+    string(FIND "${text}" "\n```" end)
+    math(EXPR length "${end} - ${begin}")
+    string(SUBSTRING "${text}" ${begin} ${length} text)
+    file(WRITE ${file} "${text}\n")
+endfunction()
+
+set(options)
+set(project ${SOURCE}/tests/package/consumer)
+if(HOW STREQUAL "find_package")
+    run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
+    # Moved: nothing in the package may point to where it was made.
+    file(RENAME ${WORK}/prefix ${WORK}/moved)
+    set(options -D CMAKE_PREFIX_PATH=${WORK}/moved -D EXPECTED_VERSION=${VERSION})
+elseif(HOW STREQUAL "readme")
+    set(project ${WORK}/project)
+    extract(cpp ${project}/my_test.cpp)
+    extract(cmake ${project}/CMakeLists.txt)
+    set(options -D FETCHCONTENT_SOURCE_DIR_TEST_TUNNEL=${SOURCE})
+else()
+    set(options -D TEST_TUNNEL_SOURCE=${SOURCE})
+endif()
+
+run(${CMAKE_COMMAND} -S ${project} -B ${WORK}/build -G ${GENERATOR} -D HOW=${HOW} ${options})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure --no-tests=error)
