@@ -251,7 +251,7 @@ TEST_CASE("what is ready wins over a tool that has ended", "[server]") {
     other_end.write("x");
     pollfd entry{.fd = client.fd(), .events = POLLIN, .revents = 0};
     REQUIRE(detail::wait_for({&entry, 1}, soon(), nullptr, "data"));
-    CHECK(detail::wait_for({&entry, 1}, soon(), server.watch().get(), "data"));
+    CHECK(detail::wait_for({&entry, 1}, soon(), server.watch().lock().get(), "data"));
 }
 
 TEST_CASE("an accepted socket looks after the tool as the listening one does", "[server]") {

@@ -2,7 +2,7 @@
 
 // The one header that knows Catch2 (v3). It is not part of test_tunnel.hpp.
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>

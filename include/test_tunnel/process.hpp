@@ -117,6 +117,7 @@ public:
     /// ended.
     ExitStatus stop(Duration timeout) {
         signal(SIGTERM);
+        signal(SIGCONT); // a stopped process takes no SIGTERM
         if (!wait(Deadline::after(timeout))) {
             state_->had_to_be_killed = true;
             kill();
@@ -221,7 +222,7 @@ inline Process Process::spawn(SpawnOptions options) {
     state->pidfd = detail::UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, state->pid, 0U))};
 #endif
     if (state->log) {
-        state->log->debug("started {} as process {}", state->command_line, state->pid);
+        state->log->debug(fmt::format("started {} as process {}", state->command_line, state->pid));
     }
     return Process{std::move(state)};
 }
@@ -273,7 +274,7 @@ inline void Process::reap() {
     detail::pump(*this, Deadline::after(grace),
                  [this] { return !state_->out.fd && !state_->err.fd; });
     if (state_->log) {
-        state_->log->debug("{} {}", name(), state_->status->text());
+        state_->log->debug(fmt::format("{} {}", name(), state_->status->text()));
     }
 }
 
@@ -290,7 +291,7 @@ inline void Process::kill() noexcept {
         reap();
     } catch (const std::exception& error) {
         if (state_->log) {
-            state_->log->error("could not reap {}: {}", name(), error.what());
+            state_->log->error(fmt::format("could not reap {}: {}", name(), error.what()));
         }
     }
 }
@@ -324,8 +325,9 @@ inline void Process::log_lines(Stream& stream, std::string_view text) {
             stream.partial_line += character;
         }
         if (ends || stream.partial_line.size() >= longest_line) {
-            state_->log->debug("{}{}: {}", name(), &stream == &state_->err ? " (stderr)" : "",
-                               detail::escape_controls(stream.partial_line));
+            state_->log->debug(fmt::format("{}{}: {}", name(),
+                                           &stream == &state_->err ? " (stderr)" : "",
+                                           detail::escape_controls(stream.partial_line)));
             stream.partial_line.clear();
         }
     }

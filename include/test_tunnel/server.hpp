@@ -39,8 +39,9 @@ public:
         return state_->group.processes;
     }
 
-    /// To be given to every socket that waits for this tool (`Socket::watch`).
-    [[nodiscard]] std::shared_ptr<Watch> watch() const { return state_; }
+    /// To be given to every socket that waits for this tool (`Socket::watch`). Does not keep it
+    /// alive.
+    [[nodiscard]] std::weak_ptr<Watch> watch() const { return state_; }
 
     /// From now on every wait that looks after this tool ends by TimedOut when `duration` is over.
     void limit(Duration duration) {
@@ -66,6 +67,7 @@ public:
         auto& processes = state_->group.processes;
         std::for_each(processes.rbegin(), processes.rend(), [&](Process& process) {
             process.signal(SIGTERM);
+            process.signal(SIGCONT); // a stopped process takes no SIGTERM
             // All are drained meanwhile: it may end only when another one has taken something.
             detail::pump(state_->group, Deadline::after(timeout),
                          [&] { return process.status().has_value(); });

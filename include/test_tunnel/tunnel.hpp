@@ -159,7 +159,7 @@ inline Report TestTunnel::run_all() {
     for (const auto& pair : discover_pairs(config_)) {
         report.pairs.push_back(run_pair(pair));
     }
-    config_.log->info("{}", report.summary());
+    config_.log->info(report.summary());
     return report;
 }
 
@@ -168,7 +168,7 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     pair_name_ = fmt::format("{} {}", slug(), pair.name());
     started_ = Clock::now();
     steps_.clear();
-    config_.log->info("{}: {}", pair_name_, pair.text());
+    config_.log->info(fmt::format("{}: {}", pair_name_, pair.text()));
     CheckResult check;
     std::optional<Server> server;
     try {
@@ -201,8 +201,8 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     check.duration = Clock::now() - started_;
     result.duration = check.duration;
     result.steps = std::move(steps_);
-    config_.log->info("{}: {}: {}", pair_name_, text_of(check.outcome),
-                      detail::timeline(result.steps));
+    config_.log->info(fmt::format("{}: {}: {}", pair_name_, text_of(check.outcome),
+                                  detail::timeline(result.steps)));
     result.checks.push_back(std::move(check));
     return result;
 }
@@ -214,7 +214,7 @@ inline void TestTunnel::check_pair(PairRun& run) {
 
 inline Socket TestTunnel::connect_client(PairRun& run) {
     const auto target = run.pair.proxy_listen.listen();
-    const auto watch = run.server.watch();
+    const auto watch = run.server.watch().lock();
     step("connect", fmt::format("the tool accepts a connection at {}", target));
     const auto deadline = Deadline::after(config_.timeouts.connect);
     Duration pause = std::chrono::microseconds{500};
@@ -250,8 +250,8 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) const {
     std::array<pollfd, 2> fds{{{.fd = run.listener.fd(), .events = POLLIN, .revents = 0},
                                {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
     constexpr std::string_view awaited = "the tool to connect to the server";
-    if (!detail::wait_for(fds, Deadline::after(config_.timeouts.io), run.server.watch().get(),
-                          awaited)) {
+    if (!detail::wait_for(fds, Deadline::after(config_.timeouts.io),
+                          run.server.watch().lock().get(), awaited)) {
         throw TimedOut{fmt::format("nothing for {} while waiting for {}",
                                    detail::text_of(detail::scaled(config_.timeouts.io)), awaited)};
     }
@@ -270,7 +270,8 @@ inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
                                       const std::optional<Endpoint>& reported) {
     const auto& assigned = run.pair.svc_listen.clients.front();
     step("source", fmt::format("the tool connects to the server from {}", assigned));
-    config_.log->debug("{}: the tool connected to the server from {}", pair_name_, source);
+    config_.log->debug(
+        fmt::format("{}: the tool connected to the server from {}", pair_name_, source));
     const bool bound = source.address == assigned;
     if (traits().binds_source && !bound) {
         throw Unexpected{expected(), fmt::format("a connection from {}", source)};
@@ -312,7 +313,7 @@ inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
 /// The end of a pair on which all went well so far.
 inline void TestTunnel::stop(Server& server, std::vector<std::string>& notes) {
     if (!server.running()) {
-        server.watch()->require_running();
+        server.watch().lock()->require_running();
     }
     server.stop(config_.timeouts.stop);
     for (const auto& process : server.processes()) {
@@ -344,14 +345,14 @@ inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expec
     result.expected = std::move(expected);
     result.actual = std::move(actual);
     result.account = detail::account_of(pair_name_, pair, result, server ? &*server : nullptr);
-    config_.log->error("{}", result.account);
+    config_.log->error(result.account);
     return result;
 }
 
 inline std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
                                            std::string_view tag,
                                            std::optional<std::size_t> compare_len) {
-    config_.log->debug("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size());
+    config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size()));
     return test_tunnel::expect_read(socket, expected, tag, compare_len);
 }
 
@@ -363,7 +364,7 @@ inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
 }
 
 inline void TestTunnel::step(std::string name, std::string expected) {
-    config_.log->debug("{}: {}: {}", pair_name_, name, expected);
+    config_.log->debug(fmt::format("{}: {}: {}", pair_name_, name, expected));
     steps_.push_back({std::move(name), std::move(expected), Clock::now() - started_});
 }
 

@@ -4,7 +4,7 @@
 //
 //   bench_hello [rounds]        default: 21
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -33,7 +33,11 @@ struct Pipe {
 /// streams: so they can be moved onto a child's without being in each other's way.
 inline Pipe make_pipe() {
     std::array<int, 2> ends{};
+#if TEST_TUNNEL_LINUX
+    checked(::pipe2(ends.data(), O_CLOEXEC), "pipe");
+#else
     checked(::pipe(ends.data()), "pipe");
+#endif
     const UniqueFd low_read{ends[0]};
     const UniqueFd low_write{ends[1]};
     return {UniqueFd{checked(::fcntl(ends[0], F_DUPFD_CLOEXEC, 3), "fcntl(F_DUPFD_CLOEXEC)")},

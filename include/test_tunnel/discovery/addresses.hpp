@@ -37,8 +37,8 @@ inline std::vector<Address> get_addresses(const Config& config) {
     if (result.empty()) {
         throw NoAddresses{"no interface that is up has an IPv4 or IPv6 address"};
     }
-    config.log->debug("{} addresses, from {} to {}", result.size(), result.front().text(),
-                      result.back().text());
+    config.log->debug(fmt::format("{} addresses, from {} to {}", result.size(),
+                                  result.front().text(), result.back().text()));
     return result;
 }
 

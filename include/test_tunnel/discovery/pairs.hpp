@@ -75,11 +75,11 @@ inline bool can_connect(const Config& config, const Address& client, Socket& lis
             }
         }
     } catch (const SystemError& error) {
-        config.log->debug("{} can't connect: {}", client, error.what());
+        config.log->debug(fmt::format("{} can't connect: {}", client, error.what()));
     } catch (const TimedOut& error) {
-        config.log->debug("{} can't connect: {}", client, error.what());
+        config.log->debug(fmt::format("{} can't connect: {}", client, error.what()));
     } catch (const PermissionDenied& error) {
-        config.log->debug("{} can't connect: {}", client, error.what());
+        config.log->debug(fmt::format("{} can't connect: {}", client, error.what()));
     }
     return false;
 }
@@ -97,7 +97,7 @@ inline std::vector<Address> find_clients(const Config& config, const AddrPort& t
             listeners[i]->listen();
         }
     } catch (const Error& error) {
-        config.log->info("{} is left out: {}", target.address, error.what());
+        config.log->info(fmt::format("{} is left out: {}", target.address, error.what()));
         return result;
     }
     const auto try_client = [&](const Address& client) {
@@ -144,7 +144,8 @@ inline std::vector<AddrPort> find_pairs(const Config& config, const std::vector<
         }
         auto clients = detail::find_clients(config, target, ports, limit);
         if (clients.empty()) {
-            config.log->info("{} is left out: nobody can connect to it", target.address);
+            config.log->info(
+                fmt::format("{} is left out: nobody can connect to it", target.address));
             continue;
         }
         result.push_back(target);
@@ -203,8 +204,8 @@ inline std::vector<Pair> pick_pairs(const Config& config, const std::vector<Addr
             }
         }
         if (usable.empty()) {
-            config.log->warn("no usable IPv{} address: nothing is tested with IPv{}",
-                             family_id(family), family_id(family));
+            config.log->warn(fmt::format("no usable IPv{} address: nothing is tested with IPv{}",
+                                         family_id(family), family_id(family)));
             continue;
         }
         const auto& proxy = usable.front();
@@ -260,6 +261,7 @@ inline std::vector<Address> candidates(const std::vector<Address>& addresses, Fa
 
 /// All of it for one run: the combinations that `pick_pairs` gives for this machine, with what was
 /// found logged at `info`. Looks at no more addresses than it takes to find two of each family.
+/// Where packets are dropped it gives up a family after `config.timeouts.connect` or soon after.
 /// Throws NoAddresses, NoCombinations, and as `find_ports` does.
 inline std::vector<Pair> discover_pairs(const Config& config) {
     constexpr std::ptrdiff_t batch_size = 4;
@@ -271,6 +273,7 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
     for (const auto family : {Family::ipv4, Family::ipv6}) {
         const auto candidates = detail::candidates(addresses, family);
         std::size_t found = 0;
+        const auto deadline = Deadline::after(config.timeouts.connect);
         for (auto begin = candidates.begin(); begin != candidates.end() && found < wanted;) {
             if (begin->is_link_local() && found > 0) {
                 break; // one address with other ports serves more tools than a scope does
@@ -278,11 +281,15 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
             const auto others = std::find_if(begin, candidates.end(), [&](const Address& address) {
                 return address.is_link_local() != begin->is_link_local();
             });
+            if (deadline.passed()) {
+                config.log->warn("too many addresses that can't be reached: no more are tried");
+                break;
+            }
             // Nobody is left for a batch of its own: it would be its own client there.
             const auto end = others - begin <= batch_size + 1 ? others : begin + batch_size;
             for (auto& entry : find_pairs(config, find_ports(config, {begin, end}), limit)) {
-                config.log->info("{} can be reached from {}", entry.address,
-                                 detail::joined(entry.clients, ", "));
+                config.log->info(fmt::format("{} can be reached from {}", entry.address,
+                                             detail::joined(entry.clients, ", ")));
                 usable.push_back(std::move(entry));
                 ++found;
             }
@@ -290,7 +297,7 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
         }
     }
     auto result = pick_pairs(config, usable);
-    config.log->info("{} combinations to test", result.size());
+    config.log->info(fmt::format("{} combinations to test", result.size()));
     return result;
 }
 

@@ -162,7 +162,7 @@ inline std::vector<AddrPort> find_ports(const Config& config, const std::vector<
         const auto svc_port = search.take(address);
         const auto proxy_port = svc_port ? search.take(address) : std::nullopt;
         if (!proxy_port) {
-            config.log->info("{} is left out: nothing can be bound there", address);
+            config.log->info(fmt::format("{} is left out: nothing can be bound there", address));
             continue;
         }
         result.push_back({address, *svc_port, *proxy_port, {}, {}});
