@@ -175,8 +175,8 @@ TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
     const auto fault = GENERATE(
         Fault{"exits", "connect", "faulty_tunnel exited with status 4, "},
         Fault{"crashes-at-start", "connect", "faulty_tunnel was killed by signal 11 (Segmentation"},
-        Fault{"bound-but-not-listening", "connect", "every connection was refused for 300 ms"},
-        Fault{"never-listens", "connect", "every connection was refused for 300 ms"},
+        Fault{"bound-but-not-listening", "connect", "every connection was refused for "},
+        Fault{"never-listens", "connect", "every connection was refused for "},
         Fault{"closes-client", "handshake", "0 bytes, then end of stream"},
         Fault{"resets-client", "handshake", "Connection reset by peer"},
         Fault{"never-connects", "accept", "waiting for the tool to connect to the server"},
@@ -185,23 +185,19 @@ TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
         Fault{"lying-port", "source", "a connection from "},
         Fault{"changes-down", "hello from the server", "different from offset 4 on"},
         Fault{"changes-up", "hello from the client", "different from offset 4 on"},
-        Fault{"loses-down", "hello from the server",
-              "4 bytes, then: nothing for 300 ms while waiting for data"},
-        Fault{"loses-up", "hello from the client",
-              "4 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"loses-down", "hello from the server", "4 bytes, then: nothing for "},
+        Fault{"loses-up", "hello from the client", "4 bytes, then: nothing for "},
         Fault{"adds-down", "no further bytes", "1 byte\n00000000  21"},
         Fault{"adds-up", "end of stream", "1 byte\n00000000  21"},
         Fault{"doubles-up", "end of stream", "5 bytes\n00000000  48 65 6c 6c 6f"},
         Fault{"reorders-down", "hello from the server", "different from offset 0 on"},
-        Fault{"stalls-down", "hello from the server",
-              "0 bytes, then: nothing for 300 ms while waiting for data"},
-        Fault{"stalls-up", "hello from the client",
-              "0 bytes, then: nothing for 300 ms while waiting for data"},
+        Fault{"stalls-down", "hello from the server", "0 bytes, then: nothing for "},
+        Fault{"stalls-up", "hello from the client", "0 bytes, then: nothing for "},
         Fault{"crashes-in-transfer", "hello from the client", ""},
         Fault{"exits-in-transfer", "hello from the client", ""},
         Fault{"adds-at-end", "end of stream", "1 byte\n00000000  21"},
         Fault{"resets-at-end", "end of stream", "Connection reset by peer"},
-        Fault{"never-ends", "end of stream", "nothing for 300 ms while waiting for data"},
+        Fault{"never-ends", "end of stream", "nothing for "},
         Fault{"ignores-sigterm", "stop", "faulty_tunnel had to be killed by SIGKILL"},
         Fault{"crashes-on-sigterm", "stop", "faulty_tunnel was killed by signal 11"});
     INFO(fault.name);
@@ -266,7 +262,7 @@ TEST_CASE("data without end can't outlast the time for the pair", "[tunnel]") {
     FaultyTunnel tunnel{config, "floods"};
     const auto result = result_of(tunnel);
     CHECK(result.step == "handshake");
-    CHECK_THAT(result.actual, ContainsSubstring("the 500 ms for one pair were over"));
+    CHECK_THAT(result.actual, ContainsSubstring(" for one pair were over while waiting for data"));
 }
 
 TEST_CASE("a program that ends at once fails every pair, with its status", "[tunnel]") {
@@ -283,14 +279,13 @@ TEST_CASE("a program that never listens fails at the connect deadline", "[tunnel
     config.timeouts.connect = 50ms;
     SECTION("a silent one") {
         AnyProgram tunnel{config, {"sleep", "100"}};
-        CHECK_THAT(failure_text(tunnel),
-                   ContainsSubstring("every connection was refused for 50 ms") &&
-                       ContainsSubstring("output:   (nothing)"));
+        CHECK_THAT(failure_text(tunnel), ContainsSubstring("every connection was refused for ") &&
+                                             ContainsSubstring("output:   (nothing)"));
     }
     SECTION("one that prints without end") {
         AnyProgram tunnel{config, {"yes"}};
         CHECK_THAT(failure_text(tunnel),
-                   ContainsSubstring("every connection was refused for 50 ms") &&
+                   ContainsSubstring("every connection was refused for ") &&
                        ContainsSubstring(" bytes before ...]\n            y\n"));
     }
     CHECK_FALSE(has_children());
