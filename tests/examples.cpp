@@ -89,8 +89,10 @@ TEST_CASE("an example fails where there is no address at all", "[examples]") {
 }
 
 TEST_CASE("sixteen harnesses at once do not get in each other's way", "[examples]") {
+    constexpr int count = 16;
     std::vector<Process> harnesses;
-    for (int i = 0; i < 16; ++i) {
+    harnesses.reserve(count);
+    for (int i = 0; i < count; ++i) {
         harnesses.push_back(start({i % 2 == 0 ? SOCAT_TEST : MICROSOCKS_TEST}));
     }
     for (auto& harness : harnesses) {
@@ -115,6 +117,21 @@ TEST_CASE("a program that was asked for must be there", "[examples]") {
     CHECK_THAT(text, ContainsSubstring("/nowhere/socat: No such file or directory"));
 }
 
+TEST_CASE("an empty program is an error, not the default one", "[examples]") {
+    const auto [code, text] = run({SOCAT_TEST, "--prog="});
+    INFO(text);
+    CHECK(is_failure(code));
+    CHECK_THAT(text, ContainsSubstring("no program was given"));
+}
+
+TEST_CASE("two hundred runs in a row pass", "[examples]") {
+    for (int i = 0; i < 200; ++i) {
+        const auto [code, text] = run({SOCAT_TEST});
+        INFO("run " << i << '\n' << text);
+        REQUIRE(code == 0);
+    }
+}
+
 TEST_CASE("a program that is no tunnel fails with its whole story", "[examples]") {
     const auto [code, text] = run({SOCAT_TEST, "--prog", "/bin/false"});
     CHECK(is_failure(code));
@@ -126,6 +143,9 @@ TEST_CASE("the offset moves the ports", "[examples]") {
     const auto [code, text] = run({SOCAT_TEST, "--offset", "1000"});
     CHECK(code == 0);
     CHECK_THAT(text, ContainsSubstring("tool 127.0.0.1:7374"));
+    const auto [low_code, low_text] = run({SOCAT_TEST, "--offset=-1000"});
+    CHECK(low_code == 0);
+    CHECK_THAT(low_text, ContainsSubstring("tool 127.0.0.1:5374"));
     const auto [bad_code, bad_text] = run({SOCAT_TEST, "--offset", "60000"});
     CHECK(is_failure(bad_code));
     CHECK_THAT(bad_text, ContainsSubstring("first port 6374 with offset 60000 is 66374"));

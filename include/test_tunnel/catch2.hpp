@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,7 +24,7 @@ namespace detail {
 /// What the command line asked for. Catch2's test cases take no arguments: so this is one object a
 /// process, written by `main` before the first of them runs.
 struct Options {
-    std::string prog;
+    std::optional<std::string> prog;
     int offset = 0;
     bool verbose = false;
     std::string network;
@@ -44,11 +45,11 @@ inline ConfigProg config_for(const std::string& default_prog) {
     ConfigProg config;
     config.offset = options.offset;
     config.verbose = options.verbose;
-    config.prog = options.prog.empty() ? default_prog : options.prog;
+    config.prog = options.prog.value_or(default_prog);
     try {
         test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
-        if (!options.prog.empty()) {
+        if (options.prog) {
             throw;
         }
         SKIP(error.what());
@@ -63,8 +64,14 @@ inline int main(int argc, char** argv) {
     auto& options = detail::options();
     Catch::Session session;
     using Catch::Clara::Opt;
-    session.cli(session.cli() | Opt(options.prog, "program")["--prog"]("the program under test") |
-                Opt(options.offset, "number")["--offset"]("added to the first port tried") |
+    // Given but empty is not the same as not given: no other program than was meant must be tested.
+    const auto set_prog = [&options](const std::string& prog) {
+        options.prog = prog;
+        return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
+    };
+    session.cli(session.cli() | Opt(set_prog, "program")["--prog"]("the program under test") |
+                Opt(options.offset, "number")["--offset"](
+                    "added to the first port tried; --offset=-100 where it is negative") |
                 Opt(options.verbose)["--verbose"]("log all details") |
                 Opt(options.network, "network")["--network"]("auto, private or host"));
     if (const int status = session.applyCommandLine(argc, argv); status != 0) {

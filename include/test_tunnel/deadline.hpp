@@ -68,6 +68,9 @@ struct Timeouts {
     Duration io = std::chrono::seconds{10};
     /// From SIGTERM until the tool has ended, before SIGKILL.
     Duration stop = std::chrono::seconds{12};
+    /// From the end of the tool's process until what it has started has ended too: a child that
+    /// still serves the connection that was closed last.
+    Duration linger = std::chrono::seconds{2};
     /// All of one pair but the stopping of the tool, whatever progress is made.
     Duration pair = std::chrono::seconds{120};
 };

@@ -33,9 +33,9 @@ public:
 };
 
 /// A text or a packed form that is no IPv4 or IPv6 address.
-class InvalidAddress : public SetupError {
+class InvalidAddress : public Error {
 public:
-    using SetupError::SetupError;
+    using Error::Error;
 };
 
 /// A value in the configuration or in an environment variable that makes no sense.

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -14,15 +15,22 @@ namespace test_tunnel {
 /// How a process ended: by itself with a status, or by a signal.
 class ExitStatus {
 public:
+    /// Of a process whose end could not be seen, for this reason: "could not be ended".
+    static ExitStatus unknown(std::string reason) {
+        ExitStatus result;
+        result.unknown_ = std::move(reason);
+        return result;
+    }
+
     /// From what waitid(2) tells of a process that has ended.
     explicit ExitStatus(const siginfo_t& info)
         : value_{info.si_status},
           by_signal_{info.si_code != CLD_EXITED},
           core_dumped_{info.si_code == CLD_DUMPED} {}
 
-    /// The status with which it exited; nothing where a signal killed it.
+    /// The status with which it exited; nothing where a signal killed it, or where that is unknown.
     [[nodiscard]] std::optional<int> code() const {
-        return by_signal_ ? std::nullopt : std::optional{value_};
+        return by_signal_ || !unknown_.empty() ? std::nullopt : std::optional{value_};
     }
 
     /// The signal that killed it; nothing where it exited.
@@ -35,6 +43,9 @@ public:
 
     /// "exited with status 9", "was killed by signal 9 (Killed)".
     [[nodiscard]] std::string text() const {
+        if (!unknown_.empty()) {
+            return unknown_;
+        }
         if (!by_signal_) {
             return fmt::format("exited with status {}", value_);
         }
@@ -46,9 +57,12 @@ public:
     friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 
 private:
+    ExitStatus() = default;
+
     int value_ = 0;
     bool by_signal_ = false;
     bool core_dumped_ = false;
+    std::string unknown_;
 };
 
 } // namespace test_tunnel

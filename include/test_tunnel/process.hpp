@@ -6,26 +6,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "config.hpp"
 #include "deadline.hpp"
-#include "detail/capture.hpp"
 #include "detail/find_program.hpp"
+#include "detail/output.hpp"
 #include "detail/platform.hpp"
 #include "detail/spawn.hpp"
+#include "detail/stragglers.hpp"
 #include "detail/system.hpp"
 #include "detail/text.hpp"
 #include "detail/unique_fd.hpp"
+#include "detail/watchdog.hpp"
 #include "error.hpp"
 #include "exit_status.hpp"
 #include "watch.hpp"
@@ -46,9 +46,12 @@ struct SpawnOptions {
 
 /// A child process in a process group of its own, without any descriptor of this process; its
 /// standard input is empty, what it prints is drained whenever this or another call waits.
-/// On Linux it is killed when the thread that started it ends, for whatever reason.
 ///
-/// The destructor kills it (SIGKILL), with its group, and reaps it.
+/// The destructor kills it (SIGKILL) with all that it has started, and reaps it. Where this process
+/// is killed itself, a watchdog, a small process that the first `spawn` starts, does so. On Linux
+/// that reaches what has left the process group too: the first `spawn` makes this process a
+/// subreaper (PR_SET_CHILD_SUBREAPER), and every tool has TEST_TUNNEL_TOOL in its environment.
+/// There it is also killed when the thread that started it ends.
 class Process {
 public:
     /// Starts a process; returns when it has become the program. Throws ToolMissing,
@@ -84,7 +87,7 @@ public:
 
     /// How long it has run, or ran.
     [[nodiscard]] Duration run_time() const {
-        return (state_->status ? state_->ended : Clock::now()) - state_->started;
+        return (has_ended() ? state_->ended : Clock::now()) - state_->started;
     }
 
     /// Whether it still ran when it was told to end (`stop`, or `signal(SIGTERM)`).
@@ -93,10 +96,24 @@ public:
     /// Whether it took SIGKILL to end it.
     [[nodiscard]] bool had_to_be_killed() const noexcept { return state_->had_to_be_killed; }
 
+    /// By what it, and all that stems from it, can be told from others: a word in the value of
+    /// TEST_TUNNEL_TOOL in the environment.
+    [[nodiscard]] const std::string& mark() const noexcept { return state_->mark; }
+
+    /// What it had started and left running when it ended: "sockd (1234)". They are gone.
+    [[nodiscard]] const std::vector<std::string>& left_behind() const noexcept {
+        return state_->left_behind;
+    }
+
+    /// The first line of its output that is the report of a sanitizer or of valgrind; else empty.
+    [[nodiscard]] const std::string& alarm() const noexcept {
+        return state_->err.alarm().empty() ? state_->out.alarm() : state_->err.alarm();
+    }
+
     /// What it wrote to its standard output and standard error; the middle of a long text is cut,
     /// and that is marked. Raw bytes of an untrusted source.
-    [[nodiscard]] std::string out() const { return state_->out.capture.text(); }
-    [[nodiscard]] std::string err() const { return state_->err.capture.text(); }
+    [[nodiscard]] std::string out() const { return state_->out.text(); }
+    [[nodiscard]] std::string err() const { return state_->err.text(); }
 
     /// Waits until it has ended; nothing where it has not by `deadline`.
     std::optional<ExitStatus> wait(Deadline deadline) {
@@ -113,16 +130,28 @@ public:
         }
     }
 
-    /// SIGTERM to the process, then, after `timeout`, SIGKILL to its group. Blocks until it has
-    /// ended.
-    ExitStatus stop(Duration timeout) {
+    /// SIGTERM to the process. When it has ended, what it has started, a child that still serves a
+    /// connection for instance, has `linger` to end too. Does not wait.
+    void terminate(Duration linger) {
+        state_->linger = detail::scaled(linger);
         signal(SIGTERM);
         signal(SIGCONT); // a stopped process takes no SIGTERM
-        if (!wait(Deadline::after(timeout))) {
+    }
+
+    /// Whether it has ended, even if `status` still waits for what it has started.
+    [[nodiscard]] bool has_ended() const noexcept {
+        return state_->status || state_->lingers_until;
+    }
+
+    /// SIGTERM to the process, then, after `timeout`, SIGKILL. What it has started has `linger`
+    /// more to end, then it is killed and counts as left behind. Blocks until all have ended.
+    ExitStatus stop(Duration timeout, Duration linger = Timeouts{}.linger) {
+        terminate(linger);
+        if (!detail::pump(*this, Deadline::after(timeout), [this] { return has_ended(); })) {
             state_->had_to_be_killed = true;
             kill();
         }
-        return status().value();
+        return wait(Deadline{Clock::time_point::max()}).value();
     }
 
     // What a Watch does, for one process.
@@ -132,23 +161,21 @@ public:
     [[nodiscard]] Duration longest_wait() const;
 
 private:
-    struct Stream {
-        detail::UniqueFd fd;
-        detail::Capture capture;
-        std::string partial_line;
-    };
-
     struct State {
         pid_t pid = -1;
         std::string name;
         std::string command_line;
         std::shared_ptr<Logger> log;
         detail::UniqueFd pidfd;
-        Stream out;
-        Stream err;
+        detail::Output out;
+        detail::Output err;
+        std::string mark;
         Clock::time_point started;
         Clock::time_point ended;
+        Duration linger = Duration::zero();
+        std::optional<Clock::time_point> lingers_until;
         std::optional<ExitStatus> status;
+        std::vector<std::string> left_behind;
         bool was_told_to_end = false;
         bool had_to_be_killed = false;
     };
@@ -158,8 +185,6 @@ private:
     [[nodiscard]] bool is_zombie() const noexcept;
     void kill() noexcept;
     void reap();
-    void drain(Stream& stream);
-    void log_lines(Stream& stream, std::string_view text);
 
     std::unique_ptr<State> state_;
 };
@@ -187,6 +212,12 @@ inline Process Process::spawn(SpawnOptions options) {
         plan.path = absolute ? absolute.get() : plan.path;
     }
     plan.argv = std::move(options.argv);
+    auto& watchdog = detail::Watchdog::instance();
+    detail::adopt_orphans(); // the watchdog is none
+    state->mark = watchdog.new_mark();
+    // A harness may be under test itself: what it starts stems from both.
+    auto& marks = options.environment[std::string{detail::tool_mark}];
+    marks = marks.empty() ? state->mark : fmt::format("{} {}", marks, state->mark);
     for (const auto& [name, value] : options.environment) {
         plan.environment.push_back(fmt::format("{}={}", name, value));
     }
@@ -214,8 +245,9 @@ inline Process Process::spawn(SpawnOptions options) {
                 ? fmt::format("{}: its interpreter or dynamic loader is missing", plan.path)
                 : fmt::format("{}: {}", plan.path, reason)};
     }
-    state->out.fd = std::move(out.read_end);
-    state->err.fd = std::move(err.read_end);
+    watchdog.guard(state->pid);
+    state->out = detail::Output{std::move(out.read_end), state->name, state->log};
+    state->err = detail::Output{std::move(err.read_end), state->name + " (stderr)", state->log};
 #if TEST_TUNNEL_LINUX
     // glibc 2.36's <sys/pidfd.h> can't be linked from C++. Where the kernel has no pidfd, the end
     // of the process is found by asking every few milliseconds.
@@ -228,51 +260,65 @@ inline Process Process::spawn(SpawnOptions options) {
 }
 
 inline void Process::append_to(std::vector<pollfd>& fds) const {
-    for (const auto* stream : {&state_->out, &state_->err}) {
-        if (stream->fd) {
-            fds.push_back({.fd = stream->fd.get(), .events = POLLIN, .revents = 0});
+    for (const auto* output : {&state_->out, &state_->err}) {
+        if (output->fd() != -1) {
+            fds.push_back({.fd = output->fd(), .events = POLLIN, .revents = 0});
         }
     }
-    if (state_->pidfd && !state_->status) {
+    if (state_->pidfd && !has_ended()) {
         fds.push_back({.fd = state_->pidfd.get(), .events = POLLIN, .revents = 0});
     }
 }
 
 inline Duration Process::longest_wait() const {
-    const bool must_ask = !state_->pidfd && !state_->status;
-    return must_ask ? Duration{std::chrono::milliseconds{2}} : Duration::max();
+    const bool must_ask = !state_->status && (!state_->pidfd || has_ended());
+    return must_ask ? Duration{std::chrono::milliseconds{1}} : Duration::max();
 }
 
 inline void Process::handle() {
-    drain(state_->out);
-    drain(state_->err);
-    if (!state_->status && is_zombie()) {
+    state_->out.drain();
+    state_->err.drain();
+    if (state_->status || !is_zombie()) {
+        return;
+    }
+    if (!state_->lingers_until) {
+        state_->ended = Clock::now();
+        state_->lingers_until = state_->ended + state_->linger;
+    }
+    if (Clock::now() >= *state_->lingers_until || detail::stragglers(pid(), state_->mark).empty()) {
         reap();
     }
 }
 
-/// Whether it has ended and not been reaped yet. Not to be asked once it has been.
+/// Whether it has ended and not been reaped yet, or been reaped by somebody else. Not to be asked
+/// once it has been.
 inline bool Process::is_zombie() const noexcept {
     siginfo_t info{};
     const int result =
         ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
-    return result == 0 && info.si_pid == pid();
+    return result == 0 ? info.si_pid == pid() : errno == ECHILD;
 }
 
 /// Of a process that has ended and is still a zombie: so its pid names nobody else's group yet.
 inline void Process::reap() {
+    for (const auto& straggler : detail::stragglers(pid(), state_->mark)) {
+        state_->left_behind.push_back(fmt::format("{} ({})", straggler.name, straggler.pid));
+    }
     ::kill(-pid(), SIGKILL);
+    detail::end_stragglers(pid(), state_->mark);
+    detail::Watchdog::instance().release(pid());
     siginfo_t info{};
-    detail::checked(detail::retry_eintr(
-                        [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED); }),
-                    "waitid");
-    state_->status.emplace(info);
-    state_->ended = Clock::now();
+    const int result = detail::retry_eintr(
+        [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG); });
+    // A handler of SIGCHLD that waits for any child takes the status away.
+    state_->status = result == 0 && info.si_pid == pid()
+                         ? ExitStatus{info}
+                         : ExitStatus::unknown("ended, but somebody else has taken its status");
     // What it wrote last is still in the pipes. Their end comes when the last of its group is gone;
     // somebody who left the group may hold them open much longer, and is not waited for.
     constexpr auto grace = std::chrono::milliseconds{100};
     detail::pump(*this, Deadline::after(grace),
-                 [this] { return !state_->out.fd && !state_->err.fd; });
+                 [this] { return state_->out.fd() == -1 && state_->err.fd() == -1; });
     if (state_->log) {
         state_->log->debug(fmt::format("{} {}", name(), state_->status->text()));
     }
@@ -283,52 +329,23 @@ inline void Process::kill() noexcept {
         return;
     }
     ::kill(-pid(), SIGKILL);
-    ::kill(pid(), SIGKILL);
+    const int result = ::kill(pid(), SIGKILL);
+    const int error = result == -1 ? errno : 0;
     try {
-        siginfo_t info{};
-        detail::retry_eintr(
-            [&] { return ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOWAIT); });
-        reap();
-    } catch (const std::exception& error) {
+        state_->linger = Duration::zero();
+        state_->lingers_until.reset();
+        // Not for ever: a process that has changed its user may be out of reach, and one that waits
+        // for a device takes no signal.
+        constexpr auto grace = std::chrono::seconds{2};
+        if (!detail::pump(*this, Deadline::after(grace), [this] { return status().has_value(); })) {
+            state_->status = ExitStatus::unknown(fmt::format(
+                "could not be ended{}{}: process {} is still there", error == 0 ? "" : " for ",
+                error == 0 ? "" : std::generic_category().message(error), pid()));
+            state_->ended = Clock::now();
+        }
+    } catch (const std::exception& failure) {
         if (state_->log) {
-            state_->log->error(fmt::format("could not reap {}: {}", name(), error.what()));
-        }
-    }
-}
-
-inline void Process::drain(Stream& stream) {
-    if (!stream.fd) {
-        return;
-    }
-    // Once round: a process that never stops to print must not keep this from returning.
-    std::array<char, std::size_t{16} * 1024> buffer; // NOLINT(*-member-init): read() fills it
-    const auto count =
-        detail::retry_eintr([&] { return ::read(stream.fd.get(), buffer.data(), buffer.size()); });
-    if (count > 0) {
-        const std::string_view text{buffer.data(), static_cast<std::size_t>(count)};
-        stream.capture.add(text);
-        log_lines(stream, text);
-    } else if (count == 0 || errno != EAGAIN) {
-        stream.fd.reset();
-        log_lines(stream, stream.partial_line.empty() ? "" : "\n");
-    }
-}
-
-inline void Process::log_lines(Stream& stream, std::string_view text) {
-    if (!state_->log || !state_->log->should_log(spdlog::level::debug)) {
-        return;
-    }
-    constexpr std::size_t longest_line = 1000;
-    for (const char character : text) {
-        const bool ends = character == '\n';
-        if (!ends) {
-            stream.partial_line += character;
-        }
-        if (ends || stream.partial_line.size() >= longest_line) {
-            state_->log->debug(fmt::format("{}{}: {}", name(),
-                                           &stream == &state_->err ? " (stderr)" : "",
-                                           detail::escape_controls(stream.partial_line)));
-            stream.partial_line.clear();
+            state_->log->error(fmt::format("could not end {}: {}", name(), failure.what()));
         }
     }
 }

@@ -53,11 +53,11 @@ struct CheckResult {
     std::string id;
     Outcome outcome = Outcome::passed;
     /// Where it failed: the step, and what was expected against what came.
-    std::string step;
-    std::string expected;
-    std::string actual;
+    std::string step{};
+    std::string expected{};
+    std::string actual{};
     /// The whole account of a failure, else the reason, where there is one.
-    std::string account;
+    std::string account{};
     Duration duration{};
 };
 
@@ -73,12 +73,13 @@ struct PairResult {
     /// From the first step until the tool had ended.
     Duration duration{};
 
-    /// Whether there was a check and none failed.
-    [[nodiscard]] bool passed() const {
-        return !checks.empty() &&
-               std::none_of(checks.begin(), checks.end(), [](const CheckResult& check) {
-                   return check.outcome == Outcome::failed;
-               });
+    /// Whether a check passed and none failed.
+    [[nodiscard]] bool passed() const { return has(Outcome::passed) && !has(Outcome::failed); }
+
+    /// Whether there is a check with this outcome.
+    [[nodiscard]] bool has(Outcome outcome) const {
+        return std::any_of(checks.begin(), checks.end(),
+                           [&](const CheckResult& check) { return check.outcome == outcome; });
     }
 };
 

@@ -8,10 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "address.hpp"
 #include "deadline.hpp"
+#include "detail/listeners.hpp"
 #include "detail/text.hpp"
 #include "error.hpp"
 #include "process.hpp"
+#include "socket.hpp"
 #include "watch.hpp"
 
 namespace test_tunnel {
@@ -61,17 +64,29 @@ public:
                             [this] { return state_->group.first_ended() != nullptr; });
     }
 
+    /// Waits until the tool listens at `endpoint`, or on that port of the wildcard address, without
+    /// making a connection: what comes next may be started then. Not needed for the endpoint to
+    /// which the client connects, since that is tried until it succeeds.
+    ///
+    /// Throws ToolEnded as soon as one of its processes has ended, Unexpected where a process that
+    /// is none of the tool's listens there, TimedOut after `timeout`. On systems other than Linux
+    /// it does make a connection.
+    void await_listening(const Endpoint& endpoint, Duration timeout = Timeouts{}.connect);
+
+    /// Waits until the process that was added last has written `text` to one of its outputs. Throws
+    /// ToolEnded, and TimedOut after `timeout`.
+    void await_output(std::string_view text, Duration timeout = Timeouts{}.connect);
+
     /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
-    /// within `timeout`. Blocks until all have ended.
-    void stop(Duration timeout) {
+    /// within `timeout`; what it has started has `linger` more. Blocks until all have ended.
+    void stop(Duration timeout, Duration linger = Timeouts{}.linger) {
         auto& processes = state_->group.processes;
         std::for_each(processes.rbegin(), processes.rend(), [&](Process& process) {
-            process.signal(SIGTERM);
-            process.signal(SIGCONT); // a stopped process takes no SIGTERM
+            process.terminate(linger);
             // All are drained meanwhile: it may end only when another one has taken something.
             detail::pump(state_->group, Deadline::after(timeout),
-                         [&] { return process.status().has_value(); });
-            process.stop(Duration::zero());
+                         [&] { return process.has_ended(); });
+            process.stop(Duration::zero(), linger);
         });
     }
 
@@ -120,9 +135,14 @@ private:
 
         void require_running() const override {
             if (const auto* process = group.first_ended()) {
-                throw ToolEnded{fmt::format("{} {}, {} after it was started", process->name(),
-                                            process->status()->text(),
-                                            detail::text_of(process->run_time()))};
+                const auto& left = process->left_behind();
+                throw ToolEnded{fmt::format(
+                    "{} {}, {} after it was started{}", process->name(), process->status()->text(),
+                    detail::text_of(process->run_time()),
+                    left.empty() ? ""
+                                 : fmt::format(", and left {} behind: {}; a tool under test must "
+                                               "stay in the foreground",
+                                               left.size(), detail::joined(left, ", ")))};
             }
         }
 
@@ -140,5 +160,50 @@ private:
 
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
+
+inline void Server::await_listening(const Endpoint& endpoint, Duration timeout) {
+    const auto deadline = Deadline::after(timeout);
+    for (;;) {
+#if TEST_TUNNEL_LINUX
+        const auto found = detail::find_listeners(processes(), endpoint);
+        if (!found.stranger.empty()) {
+            throw Unexpected{fmt::format("the tool listens at {}", endpoint.text()),
+                             found.stranger + ", which is another process"};
+        }
+        const bool ready = std::any_of(
+            found.own.begin(), found.own.end(),
+            [&](const Endpoint& actual) { return detail::takes_connections(actual, endpoint); });
+#else
+        const bool ready = Socket{endpoint.address.family()}.try_connect(endpoint);
+#endif
+        if (ready) {
+            return;
+        }
+        if (deadline.passed()) {
+            throw TimedOut{fmt::format("{} did not listen at {} for {}", processes().back().name(),
+                                       endpoint.text(), detail::text_of(detail::scaled(timeout)))};
+        }
+        constexpr auto pause = std::chrono::milliseconds{1};
+        detail::wait_for({}, Deadline{Clock::now() + pause}, state_.get(), "the tool to listen");
+    }
+}
+
+inline void Server::await_output(std::string_view text, Duration timeout) {
+    const auto deadline = Deadline::after(timeout);
+    const auto& process = processes().back();
+    const auto is_there = [&] {
+        return process.out().find(text) != std::string::npos ||
+               process.err().find(text) != std::string::npos;
+    };
+    while (!is_there()) {
+        if (deadline.passed()) {
+            throw TimedOut{fmt::format("{} did not write '{}' for {}", process.name(),
+                                       detail::escape_controls(text),
+                                       detail::text_of(detail::scaled(timeout)))};
+        }
+        constexpr auto pause = std::chrono::milliseconds{1};
+        detail::wait_for({}, Deadline{Clock::now() + pause}, state_.get(), "the tool's output");
+    }
+}
 
 } // namespace test_tunnel

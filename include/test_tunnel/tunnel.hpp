@@ -16,6 +16,7 @@
 #include "config.hpp"
 #include "deadline.hpp"
 #include "detail/account.hpp"
+#include "detail/verdict.hpp"
 #include "discovery.hpp"
 #include "error.hpp"
 #include "expect.hpp"
@@ -44,6 +45,10 @@ struct PairRun {
     Server& server;
     /// What goes into the report beside the results.
     std::vector<std::string>& notes;
+    /// How many connections have been made to the tool.
+    int connections = 0;
+    /// Where the tool's last connection to the server came from.
+    std::optional<Endpoint> source{};
 };
 
 /// The test of one tool. Derive from it, override `slug`, `spawn_server` and `handshake`, and call
@@ -106,14 +111,26 @@ protected:
     /// Names what happens from now on, for the log and for the account of a failure.
     void step(std::string name, std::string expected);
 
-    /// Connects the client to the tool, trying again with a new socket as long as it is refused:
-    /// after half a millisecond first, after 5 ms at the most, until `config().timeouts.connect` is
-    /// over. Throws ToolEnded as soon as the tool has ended, TimedOut.
+    /// Connects the client, from the pair's own port the first time, from any later on, trying
+    /// again with a new socket as long as it is refused: after half a millisecond first, after 5 ms
+    /// at the most, until `config().timeouts.connect` is over. Throws ToolEnded as soon as the tool
+    /// has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);
 
-    /// One connection through the tunnel: connects the client, shakes hands, accepts, and verifies
-    /// where the tool's connection came from.
+    /// One connection through the tunnel, as many times as you like: `connect_client`, `handshake`,
+    /// `accept`, `verify_source`. To be overridden for a tool that connects onwards only when the
+    /// client has said something.
     virtual Connection connect(PairRun& run);
+
+    /// Waits for the tool's connection to the server. A tool that ends the client's connection
+    /// instead, or sends it something before, is noticed at once. Throws Unexpected, TimedOut,
+    /// ToolEnded.
+    Socket accept(PairRun& run, Socket& client);
+
+    /// That the tool's connection comes from the address that was assigned to it, unless the traits
+    /// say that it can't, and from the endpoint that the handshake has reported, if it has.
+    void verify_source(PairRun& run, const Endpoint& source,
+                       const std::optional<Endpoint>& reported);
 
     /// What is done with a connection: the server says Hello, then the client, then the client
     /// closes, and the server must see a clean end of stream.
@@ -123,12 +140,10 @@ protected:
     virtual void check_pair(PairRun& run);
 
 private:
-    [[nodiscard]] Socket accept(PairRun& run, Socket& client) const;
-    void verify_source(PairRun& run, const Endpoint& source,
-                       const std::optional<Endpoint>& reported);
-    void stop(Server& server, std::vector<std::string>& notes);
+    void stop(PairRun& run);
     [[nodiscard]] CheckResult failure(const PairResult& pair, std::string expected,
                                       std::string actual, std::optional<Server>& server) const;
+    void require_silence(Socket& socket) const;
     [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
 
     ConfigProg config_;
@@ -185,11 +200,16 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
         PairRun run{pair, listener, *server, result.notes};
         check_pair(run);
 
-        step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
-                                 detail::text_of(detail::scaled(config_.timeouts.stop))));
-        stop(*server, result.notes);
+        stop(run);
     } catch (const SetupError&) {
         throw;
+    } catch (const SystemError& error) {
+        if (!server) { // the machine's fault: no descriptors, no processes, a port that was taken
+            throw SetupError{
+                fmt::format("{}: {}: {}", pair_name_, steps_.back().name, error.what())};
+        }
+        result.steps = steps_;
+        check = failure(result, expected(), error.what(), server);
     } catch (const Unexpected& error) {
         result.steps = steps_;
         check = failure(result, error.expected(), error.actual(), server);
@@ -218,10 +238,15 @@ inline Socket TestTunnel::connect_client(PairRun& run) {
     step("connect", fmt::format("the tool accepts a connection at {}", target));
     const auto deadline = Deadline::after(config_.timeouts.connect);
     Duration pause = std::chrono::microseconds{500};
+    auto own = run.pair.proxy_listen.client();
+    if (run.connections > 0) {
+        own.port = 0; // on the pair's own port the last connection may still linger
+    }
     for (;;) {
-        auto client = bind_to(config_, run.pair.proxy_listen.client());
+        auto client = bind_to(config_, own);
         client.watch(watch);
         if (client.try_connect(target)) {
+            ++run.connections;
             return client;
         }
         if (deadline.passed()) {
@@ -236,17 +261,18 @@ inline Socket TestTunnel::connect_client(PairRun& run) {
 
 inline Connection TestTunnel::connect(PairRun& run) {
     auto client = connect_client(run);
+    detail::verify_listener(run.server, run.pair.proxy_listen.listen(), run.notes);
     step("handshake", "the tool does its part of the handshake");
     const auto reported = handshake(client, run.pair.svc_listen);
-    step("accept",
-         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()));
     auto server = accept(run, client);
     verify_source(run, server.peer(), reported);
     return {std::move(client), std::move(server)};
 }
 
 /// Not just `listener.accept()`: a tool that gives the client up instead is noticed at once.
-inline Socket TestTunnel::accept(PairRun& run, Socket& client) const {
+inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
+    step("accept",
+         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()));
     std::array<pollfd, 2> fds{{{.fd = run.listener.fd(), .events = POLLIN, .revents = 0},
                                {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
     constexpr std::string_view awaited = "the tool to connect to the server";
@@ -263,7 +289,9 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) const {
                                          : "before it connected, the client was sent " +
                                                detail::bytes_around({bytes.data(), count}, 0)};
     }
-    return run.listener.accept();
+    auto server = run.listener.accept();
+    run.source = server.peer();
+    return server;
 }
 
 inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
@@ -287,6 +315,13 @@ inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
     }
 }
 
+/// That nothing has arrived that nobody has written.
+inline void TestTunnel::require_silence(Socket& socket) const {
+    if (const auto count = socket.pending(); count > 0) {
+        throw Unexpected{expected(), detail::bytes_around(socket.read(count), 0)};
+    }
+}
+
 inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
     constexpr std::string_view hello = "Hello";
     auto& [client, server] = connection;
@@ -296,13 +331,12 @@ inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
     expect_read(client, hello, "server → client");
 
     step("hello from the client", "the server reads what the client wrote");
+    require_silence(server);
     client.write(hello);
     expect_read(server, hello, "client → server");
 
     step("no further bytes", "the client is sent nothing that the server did not write");
-    if (const auto count = client.pending(); count > 0) {
-        throw Unexpected{expected(), detail::bytes_around(client.read(count), 0)};
-    }
+    require_silence(client);
 
     step("end of stream", "the server sees a clean end of stream when the client closes");
     client.close();
@@ -311,24 +345,17 @@ inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
 }
 
 /// The end of a pair on which all went well so far.
-inline void TestTunnel::stop(Server& server, std::vector<std::string>& notes) {
-    if (!server.running()) {
-        server.watch().lock()->require_running();
-    }
-    server.stop(config_.timeouts.stop);
+inline void TestTunnel::stop(PairRun& run) {
+    step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
+                             detail::text_of(detail::scaled(config_.timeouts.stop))));
+    auto& server = run.server;
+    detail::let_settle(server, run.pair.proxy_listen.listen(), run.source, config_.timeouts.linger);
+    std::vector<bool> ended;
     for (const auto& process : server.processes()) {
-        const auto& status = process.status().value();
-        if (process.had_to_be_killed()) {
-            throw Unexpected{expected(), process.name() + " had to be killed by SIGKILL"};
-        }
-        if (status.signal().value_or(SIGTERM) != SIGTERM) {
-            throw Unexpected{expected(), fmt::format("{} {}", process.name(), status.text())};
-        }
-        const int code = status.code().value_or(0);
-        if (code != 0 && code != SIGTERM && code != 128 + SIGTERM) {
-            notes.push_back(fmt::format("after SIGTERM {} {}", process.name(), status.text()));
-        }
+        ended.push_back(process.has_ended());
     }
+    server.stop(config_.timeouts.stop, config_.timeouts.linger);
+    detail::judge_end(server, ended, traits(), expected(), run.notes);
 }
 
 inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expected,
@@ -337,7 +364,13 @@ inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expec
         // A connection that breaks is often the first that is seen of a crash.
         constexpr auto grace = std::chrono::milliseconds{50};
         server->wait_for_end(Deadline::after(grace));
-        server->stop(config_.timeouts.stop);
+        try {
+            server->watch().lock()->require_running();
+        } catch (const ToolEnded& error) {
+            const bool is_told = actual.find(error.what()) != std::string::npos;
+            actual += is_told ? "" : fmt::format("\n{}", error.what());
+        }
+        server->stop(config_.timeouts.stop, config_.timeouts.linger);
     }
     CheckResult result;
     result.outcome = Outcome::failed;

@@ -32,9 +32,10 @@ bool is(std::string_view name) {
 
 constexpr std::string_view known_faults[] = {
     // correct
-    "none", "slow-start", "slow-stop", "single-bytes", "noisy", "no-newline",
+    "none", "slow-start", "slow-stop", "single-bytes", "noisy", "no-newline", "slow-child",
+    "wildcard", "serves-once", "lazy",
     // start
-    "exits", "crashes-at-start", "bound-but-not-listening", "never-listens",
+    "exits", "daemonizes", "crashes-at-start", "bound-but-not-listening", "never-listens",
     // connection
     "closes-client", "resets-client", "never-connects", "wrong-source", "lying-address",
     "lying-port", "greets-early", "floods",
@@ -44,7 +45,8 @@ constexpr std::string_view known_faults[] = {
     // close
     "adds-at-end", "resets-at-end", "never-ends",
     // stop
-    "exits-after-transfer", "ignores-sigterm", "crashes-on-sigterm", "status-3-on-sigterm"};
+    "exits-after-transfer", "crashes-after-transfer", "leaves-child", "alarms", "ignores-sigterm",
+    "crashes-on-sigterm", "status-3-on-sigterm"};
 
 void sleep_for(std::chrono::milliseconds duration) {
     std::this_thread::sleep_for(duration); // the behaviour under test
@@ -139,6 +141,10 @@ void serve(Socket client, const Address& source, const Endpoint& target) {
     if (is("never-connects")) {
         sleep_for(1h);
     }
+    if (is("lazy")) {
+        pollfd first{client.fd(), POLLIN, 0};
+        ::poll(&first, 1, -1);
+    }
     Socket server{target.address.family()};
     server.set_timeout(1h);
     if (!is("wrong-source")) {
@@ -171,6 +177,9 @@ void serve(Socket client, const Address& source, const Endpoint& target) {
     }
     if (is("exits-after-transfer")) {
         std::exit(5);
+    }
+    if (is("crashes-after-transfer")) {
+        crash();
     }
 }
 
@@ -206,9 +215,28 @@ void run(char** argv) {
         std::fputs("ready", stdout);
         std::fflush(stdout);
     }
+    if (is("daemonizes") && ::fork() != 0) {
+        ::_exit(0);
+    }
+    if (is("leaves-child") || is("slow-child")) {
+        const bool slow = is("slow-child");
+        if (::fork() == 0) {
+            ::signal(SIGTERM, SIG_IGN);
+            if (!slow) {
+                ::setsid();
+            }
+            sleep_for(slow ? 200ms : 1h);
+            ::_exit(0);
+        }
+    }
+    if (is("alarms")) {
+        std::fputs("==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n", stderr);
+    }
     Socket listener{listen.address.family()};
     listener.set_timeout(1h);
-    listener.bind(listen);
+    const bool anywhere = is("wildcard");
+    const std::string wildcard(listen.address.packed().size(), '\0');
+    listener.bind({anywhere ? Address::from_packed(wildcard) : listen.address, listen.port});
     if (is("bound-but-not-listening")) {
         sleep_for(1h);
     }
@@ -217,7 +245,13 @@ void run(char** argv) {
         try {
             auto client = listener.accept();
             client.set_timeout(1h);
+            if (is("serves-once")) {
+                listener.close();
+            }
             serve(std::move(client), source, target);
+            if (is("serves-once")) {
+                ::_exit(0);
+            }
         } catch (const SystemError& error) {
             std::fprintf(stderr, "%s\n", error.what());
         }

@@ -49,8 +49,8 @@ inline std::string account_of(std::string_view title, const PairResult& pair,
     std::string result = fmt::format("{}: failed at step \"{}\"", title, failed.step);
     const auto line = [&](std::string_view name, std::string_view value) {
         constexpr std::string_view indent = "            ";
-        result +=
-            fmt::format("\n  {:<9} {}", fmt::format("{}:", name), indent_lines(value, indent));
+        result += fmt::format("\n  {:<9} {}", fmt::format("{}:", name),
+                              indent_lines(escape_controls(value), indent));
     };
     line("expected", failed.expected);
     line("actual", failed.actual);
@@ -65,6 +65,12 @@ inline std::string account_of(std::string_view title, const PairResult& pair,
                                    process.had_to_be_killed()  ? " (it did not end on SIGTERM)"
                                    : process.was_told_to_end() ? " when it was stopped"
                                                                : " by itself"));
+        if (!process.left_behind().empty()) {
+            line("left", joined(process.left_behind(), ", "));
+        }
+        if (!process.alarm().empty()) {
+            line("alarm", process.alarm());
+        }
         const auto out = printable_tail(process.out());
         const auto err = printable_tail(process.err());
         line("output", out.empty() && err.empty() ? "(nothing)" : out);

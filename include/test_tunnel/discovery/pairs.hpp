@@ -236,9 +236,9 @@ namespace detail {
 
 /// The addresses of one family that a run looks at, in that order. Link-local ones come last and
 /// are for where there is no other: many a tool can't be told a scope, and they reach only each
-/// other. Where Linux has only one IPv4 address, of the loopback, two more stand beside it, since
-/// it answers on all of 127.0.0.0/8: with one alone a tool that takes one address for another would
-/// pass.
+/// other. Where Linux has fewer than three IPv4 addresses, 127.0.0.2 and 127.0.0.3 stand beside
+/// them, since its loopback answers on all of 127.0.0.0/8: with fewer a tool that takes one address
+/// for another would pass.
 inline std::vector<Address> candidates(const std::vector<Address>& addresses, Family family) {
     std::vector<Address> result;
     std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(result),
@@ -246,10 +246,13 @@ inline std::vector<Address> candidates(const std::vector<Address>& addresses, Fa
     std::stable_partition(result.begin(), result.end(),
                           [](const Address& address) { return !address.is_link_local(); });
 #if TEST_TUNNEL_LINUX
-    if (family == Family::ipv4 && result.size() == 1 && result.front().is_loopback()) {
+    constexpr std::size_t enough = 3;
+    const bool has_loopback = std::any_of(
+        result.begin(), result.end(), [](const Address& address) { return address.is_loopback(); });
+    if (family == Family::ipv4 && has_loopback && result.size() < enough) {
         for (const auto* const text : {"127.0.0.2", "127.0.0.3"}) {
-            if (const auto address = Address::parse(text); address != result.front()) {
-                result.push_back(address);
+            if (std::find(result.begin(), result.end(), Address::parse(text)) == result.end()) {
+                result.push_back(Address::parse(text));
             }
         }
     }
@@ -272,28 +275,41 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
     std::vector<AddrPort> usable;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
         const auto candidates = detail::candidates(addresses, family);
-        std::size_t found = 0;
         const auto deadline = Deadline::after(config.timeouts.connect);
-        for (auto begin = candidates.begin(); begin != candidates.end() && found < wanted;) {
+        std::size_t found = 0;
+        const auto look_at = [&](const std::vector<Address>& some) {
+            for (auto& entry : find_pairs(config, find_ports(config, some), limit)) {
+                config.log->info(fmt::format("{} can be reached from {}", entry.address,
+                                             detail::joined(entry.clients, ", ")));
+                usable.push_back(std::move(entry));
+                ++found;
+            }
+        };
+        auto begin = candidates.begin();
+        while (begin != candidates.end() && found < wanted && !deadline.passed()) {
             if (begin->is_link_local() && found > 0) {
                 break; // one address with other ports serves more tools than a scope does
             }
             const auto others = std::find_if(begin, candidates.end(), [&](const Address& address) {
                 return address.is_link_local() != begin->is_link_local();
             });
-            if (deadline.passed()) {
-                config.log->warn("too many addresses that can't be reached: no more are tried");
-                break;
-            }
             // Nobody is left for a batch of its own: it would be its own client there.
             const auto end = others - begin <= batch_size + 1 ? others : begin + batch_size;
-            for (auto& entry : find_pairs(config, find_ports(config, {begin, end}), limit)) {
-                config.log->info(fmt::format("{} can be reached from {}", entry.address,
-                                             detail::joined(entry.clients, ", ")));
-                usable.push_back(std::move(entry));
-                ++found;
-            }
+            look_at({begin, end});
             begin = end;
+        }
+        // None reaches another, as with a firewall between interfaces: then one that reaches
+        // itself.
+        for (const auto& address : candidates) {
+            if (found == 0 && !deadline.passed()) {
+                look_at({address});
+            }
+        }
+        if (found < wanted && deadline.passed()) {
+            config.log->warn(
+                fmt::format("too many IPv{} addresses that can't be reached: no more "
+                            "were tried",
+                            family_id(family)));
         }
     }
     auto result = pick_pairs(config, usable);

@@ -1,0 +1,157 @@
+#pragma once
+
+#include "platform.hpp"
+
+#if TEST_TUNNEL_LINUX
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../address.hpp"
+#include "system.hpp"
+#include "unique_fd.hpp"
+
+namespace test_tunnel::detail {
+
+/// The content of a file under /proc; nothing where it can't be read.
+inline std::optional<std::string> read_proc(const std::string& path) {
+    const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!file) {
+        return std::nullopt;
+    }
+    std::string result;
+    constexpr std::size_t step = 16384;
+    for (;;) {
+        const auto size = result.size();
+        result.resize(size + step);
+        const auto count = retry_eintr([&] { return ::read(file.get(), &result[size], step); });
+        result.resize(size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+        if (count <= 0) {
+            return count == 0 ? std::optional{result} : std::nullopt;
+        }
+    }
+}
+
+/// The numbers among the names in a directory under /proc: processes, threads, descriptors.
+inline std::vector<pid_t> numbers_in(const std::string& directory) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries{::opendir(directory.c_str()), ::closedir};
+    std::vector<pid_t> result;
+    while (entries != nullptr) {
+        const dirent* entry = ::readdir(entries.get()); // NOLINT(concurrency-mt-unsafe): own stream
+        if (entry == nullptr) {
+            break;
+        }
+        const std::string_view name{&entry->d_name[0]};
+        pid_t number = 0;
+        if (std::from_chars(name.data(), name.data() + name.size(), number).ptr ==
+            name.data() + name.size()) {
+            result.push_back(number);
+        }
+    }
+    return result;
+}
+
+/// A TCP socket of this network namespace, whoever owns it.
+struct TcpSocket {
+    Endpoint local;
+    Endpoint remote;
+    bool listens = false;
+    /// 0 where no process has it any more.
+    std::uint64_t inode = 0;
+};
+
+/// Cuts the next word off a line of a table.
+inline std::string_view next_word(std::string_view& line) {
+    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    const auto word = line.substr(0, line.find(' '));
+    line.remove_prefix(word.size());
+    return word;
+}
+
+/// "0100007F:18E6": the address as 32-bit words in the machine's byte order, and the port.
+inline Endpoint parse_table_endpoint(std::string_view text) {
+    const auto colon = std::min(text.find(':'), text.size());
+    std::string packed;
+    for (std::size_t i = 0; i + 8 <= colon; i += 8) {
+        std::uint32_t word = 0;
+        std::from_chars(&text[i], &text[i] + 8, word, 16);
+        packed.append(reinterpret_cast<const char*>(&word), sizeof word); // NOLINT(*-reinterpret-*)
+    }
+    Endpoint result{Address::from_packed(packed), 0};
+    std::from_chars(text.data() + colon + 1, text.data() + text.size(), result.port, 16);
+    return result;
+}
+
+/// All TCP sockets, as the kernel's tables say (proc_pid_net(5)): found without a connection.
+inline std::vector<TcpSocket> tcp_sockets() {
+    std::vector<TcpSocket> result;
+    for (const auto* const table : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
+        const auto content = read_proc(table).value_or("");
+        std::string_view rest{content};
+        rest.remove_prefix(std::min(rest.find('\n'), rest.size())); // the headings
+        while (rest.size() > 1) {
+            rest.remove_prefix(1);
+            auto line = rest.substr(0, rest.find('\n'));
+            rest.remove_prefix(line.size());
+            next_word(line); // number
+            TcpSocket socket;
+            socket.local = parse_table_endpoint(next_word(line));
+            socket.remote = parse_table_endpoint(next_word(line));
+            socket.listens = next_word(line) == "0A"; // TCP_LISTEN
+            for (int skipped = 0; skipped < 5; ++skipped) {
+                next_word(line); // queues, timer, retransmits, user, timeout
+            }
+            const auto inode = next_word(line);
+            std::from_chars(inode.data(), inode.data() + inode.size(), socket.inode);
+            result.push_back(socket);
+        }
+    }
+    return result;
+}
+
+/// The inodes of all sockets of a process; nothing where this user may not know.
+inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
+    const auto directory = fmt::format("/proc/{}/fd", pid);
+    if (::access(directory.c_str(), R_OK) == -1) {
+        return std::nullopt;
+    }
+    std::vector<std::uint64_t> result;
+    for (const int fd : numbers_in(directory)) {
+        std::array<char, 64> target{};
+        const auto length =
+            ::readlink(fmt::format("{}/{}", directory, fd).c_str(), target.data(), target.size());
+        constexpr std::string_view prefix = "socket:[";
+        const std::string_view text{target.data(),
+                                    static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
+        std::uint64_t inode = 0;
+        if (text.starts_with(prefix)) {
+            std::from_chars(text.data() + prefix.size(), text.data() + text.size(), inode);
+            result.push_back(inode);
+        }
+    }
+    return result;
+}
+
+/// The name of a process, as the kernel has it.
+inline std::string name_of(pid_t pid) {
+    const auto name = read_proc(fmt::format("/proc/{}/comm", pid)).value_or("");
+    return name.substr(0, name.find('\n'));
+}
+
+} // namespace test_tunnel::detail
+
+#endif

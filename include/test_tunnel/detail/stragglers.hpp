@@ -1,0 +1,139 @@
+#pragma once
+
+#include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel_tables.hpp"
+#include "platform.hpp"
+#include "watchdog.hpp"
+
+#if TEST_TUNNEL_LINUX
+#include <sys/prctl.h>
+#endif
+
+namespace test_tunnel::detail {
+
+/// A process that a tool has started and not waited for.
+struct Straggler {
+    pid_t pid;
+    std::string name;
+};
+
+#if TEST_TUNNEL_LINUX
+
+/// Whoever loses its parent becomes a child of this process from now on, and can be found.
+inline void adopt_orphans() {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+/// All children of this process: of all of its threads, adopted ones too, and zombies.
+inline std::vector<pid_t> children() {
+    std::vector<pid_t> result;
+    for (const pid_t thread : numbers_in("/proc/self/task")) {
+        const auto list = read_proc(fmt::format("/proc/self/task/{}/children", thread));
+        std::string_view rest{list ? *list : std::string_view{}};
+        for (auto word = next_word(rest); !word.empty(); word = next_word(rest)) {
+            pid_t pid = 0;
+            std::from_chars(word.data(), word.data() + word.size(), pid);
+            result.push_back(pid);
+        }
+    }
+    return result;
+}
+
+/// The value of `tool_mark` in the environment that a process was started with. A zombie has none,
+/// and some programs overwrite it to show a title.
+inline std::optional<std::string> marks_of(pid_t pid) {
+    const auto environment = '\0' + read_proc(fmt::format("/proc/{}/environ", pid)).value_or("");
+    const auto variable = fmt::format("{}{}=", '\0', tool_mark);
+    const auto found = environment.find(variable);
+    if (found == std::string::npos) {
+        return std::nullopt;
+    }
+    const auto value = environment.substr(found + variable.size());
+    return value.substr(0, value.find('\0'));
+}
+
+/// Whether `mark`, or where it ends in a dot, one that begins like this, is among `marks`.
+inline bool has_mark(std::string_view marks, std::string_view mark) {
+    for (auto word = next_word(marks); !word.empty(); word = next_word(marks)) {
+        if (word == mark || (mark.ends_with('.') && word.starts_with(mark))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Whether a process stems from the tool with this group and mark.
+inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
+    if (Watchdog::instance().guards(pid) || pid == Watchdog::instance().pid()) {
+        return false;
+    }
+    if (::getpgid(pid) == group) {
+        return true;
+    }
+    if (const auto marks = marks_of(pid)) {
+        return has_mark(*marks, mark);
+    }
+    // Not marked: its session tells it from a child that the test itself has started.
+    return ::getsid(pid) != ::getsid(0);
+}
+
+/// The processes that a tool has left to this process; those that have ended are reaped.
+inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
+    std::vector<Straggler> result;
+    for (const pid_t pid : children()) {
+        if (stems_from(pid, group, mark) && ::waitpid(pid, nullptr, WNOHANG) == 0) {
+            result.push_back({pid, name_of(pid)});
+        }
+    }
+    return result;
+}
+
+/// Ends all that a tool has left, children's children too: these turn up when their parents are
+/// gone.
+inline void end_stragglers(pid_t group, std::string_view mark) {
+    constexpr int most_generations = 1000;
+    for (int i = 0; i < most_generations; ++i) {
+        const auto left = stragglers(group, mark);
+        if (left.empty()) {
+            return;
+        }
+        for (const auto& straggler : left) {
+            ::kill(straggler.pid, SIGKILL);
+            ::waitpid(straggler.pid, nullptr, 0);
+        }
+    }
+}
+
+inline void Watchdog::kill_marked(std::string_view mark) {
+    const auto any_tool = fmt::format("{}.", mark);
+    for (const pid_t pid : numbers_in("/proc")) {
+        const auto marks = marks_of(pid);
+        if (marks && has_mark(*marks, any_tool)) {
+            ::kill(pid, SIGKILL);
+        }
+    }
+}
+
+#else
+
+inline void adopt_orphans() {}
+
+inline std::vector<Straggler> stragglers(pid_t /*group*/, std::string_view /*mark*/) {
+    return {};
+}
+inline void end_stragglers(pid_t /*group*/, std::string_view /*mark*/) {}
+inline void Watchdog::kill_marked(std::string_view /*mark*/) {}
+
+#endif
+
+} // namespace test_tunnel::detail

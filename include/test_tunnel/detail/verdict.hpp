@@ -1,0 +1,116 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../address.hpp"
+#include "../deadline.hpp"
+#include "../error.hpp"
+#include "../process.hpp"
+#include "../server.hpp"
+#include "../traits.hpp"
+#include "listeners.hpp"
+#include "text.hpp"
+
+namespace test_tunnel::detail {
+
+/// That it is the tool that listens at `wanted`; adds to `notes` where else it does.
+inline void verify_listener(const Server& server, const Endpoint& wanted,
+                            std::vector<std::string>& notes) {
+    const auto found = find_listeners(server.processes(), wanted);
+    if (!found.stranger.empty() && found.own.empty()) {
+        throw Unexpected{fmt::format("the tool listens at {}", wanted),
+                         found.stranger + ", which is another process"};
+    }
+    if (server.processes().size() > 1) {
+        return; // how the halves of a tool talk to each other is its own business
+    }
+    for (const auto& endpoint : found.own) {
+        if (endpoint != wanted) {
+            notes.push_back(fmt::format("the tool {}listens at {}, which it was not given",
+                                        endpoint.port == wanted.port ? "" : "also ", endpoint));
+        }
+    }
+}
+
+/// Lets a tool finish with the connection that has just been closed, so that it is no matter of
+/// chance whether one that ends then, or crashes, is seen to do so. One that still listens will not
+/// end by itself and is not waited for.
+inline void let_settle(Server& server, const Endpoint& listen,
+                       const std::optional<Endpoint>& source, Duration linger) {
+#if TEST_TUNNEL_LINUX
+    constexpr auto longest = std::chrono::milliseconds{20};
+    constexpr auto pause = std::chrono::microseconds{100};
+    const auto has_connection = [&] {
+        const auto sockets = tcp_sockets();
+        return std::any_of(sockets.begin(), sockets.end(), [&](const TcpSocket& socket) {
+            return socket.local == *source && socket.inode != 0;
+        });
+    };
+    const auto deadline = Deadline::after(longest);
+    while (source && has_connection() && !deadline.passed()) {
+        if (server.wait_for_end(Deadline{Clock::now() + pause})) {
+            return;
+        }
+    }
+    const auto found = find_listeners(server.processes(), listen);
+    const bool listens =
+        std::any_of(found.own.begin(), found.own.end(),
+                    [&](const Endpoint& endpoint) { return takes_connections(endpoint, listen); });
+    server.wait_for_end(listens ? Deadline{Clock::now() + pause} : Deadline::after(linger));
+#else
+    static_cast<void>(listen);
+    static_cast<void>(source);
+    server.wait_for_end(Deadline::after(std::min<Duration>(linger, std::chrono::milliseconds{1})));
+#endif
+}
+
+/// That a tool which has done its work ended as it should: after `server.stop`, with what was known
+/// before of who had ended by itself.
+inline void judge_end(const Server& server, const std::vector<bool>& ended_before,
+                      const Traits& traits, const std::string& expected,
+                      std::vector<std::string>& notes) {
+    const auto& processes = server.processes();
+    for (std::size_t i = 0; i < processes.size(); ++i) {
+        const auto& process = processes[i];
+        const auto& status = process.status().value();
+        const auto code = status.code();
+        const auto what = fmt::format("{} {}", process.name(), status.text());
+        // A companion may end because the one before it was stopped.
+        const bool by_itself =
+            ended_before[i] || (i + 1 == processes.size() && !process.was_told_to_end());
+        if (process.had_to_be_killed()) {
+            throw Unexpected{expected, fmt::format("{} had to be killed by SIGKILL: it {}",
+                                                   process.name(), status.text())};
+        }
+        if (by_itself && code != 0) {
+            throw Unexpected{expected, what + " by itself"};
+        }
+        if (!code && status.signal() != SIGTERM) {
+            throw Unexpected{expected, what};
+        }
+        if (!process.left_behind().empty()) {
+            throw Unexpected{
+                "the tool ends what it has started",
+                fmt::format("{} left {} behind: {}", process.name(), process.left_behind().size(),
+                            joined(process.left_behind(), ", "))};
+        }
+        if (!process.alarm().empty()) {
+            throw Unexpected{"the tool runs without an error of its memory", process.alarm()};
+        }
+        const auto& declared = traits.exit_statuses;
+        if (by_itself) {
+            notes.push_back(what + " by itself when the connection was closed");
+        } else if (code && process.was_told_to_end() &&
+                   std::find(declared.begin(), declared.end(), *code) == declared.end()) {
+            notes.push_back(
+                fmt::format("after SIGTERM {} (undeclared: Traits::exit_statuses)", what));
+        }
+    }
+}
+
+} // namespace test_tunnel::detail

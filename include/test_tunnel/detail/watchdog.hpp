@@ -1,0 +1,148 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spawn.hpp"
+#include "system.hpp"
+#include "unique_fd.hpp"
+
+namespace test_tunnel::detail {
+
+/// The variable in the environment of every tool by which those are recognized that have left its
+/// process group: the mark of the tool, after those of the tools that its harness stems from
+/// itself.
+inline constexpr std::string_view tool_mark = "TEST_TUNNEL_TOOL";
+
+/// A small process that outlives the harness, however that ends, to end the tools and remove
+/// the directories that it could not: SIGKILL leaves a harness no time for its own destructors, and
+/// the parent-death signal reaches its children, but not theirs.
+class Watchdog {
+public:
+    /// Of this process; started by the first call. A process that was forked off gets its own.
+    static Watchdog& instance() {
+        static Watchdog watchdog;
+        if (watchdog.owner_ != ::getpid()) {
+            watchdog = Watchdog{};
+        }
+        return watchdog;
+    }
+
+    /// A mark for one more tool of this process.
+    [[nodiscard]] std::string new_mark() { return fmt::format("{}.{}", mark_, ++tools_); }
+
+    /// Itself, so that it isn't taken for something that a tool left behind.
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+    /// Ends this process group, should the harness not do so.
+    void guard(pid_t group) {
+        groups_.push_back(group);
+        tell({Action::guard, group});
+    }
+
+    /// Before the leader of the group is reaped: its number may belong to others then.
+    void release(pid_t group) {
+        groups_.erase(std::remove(groups_.begin(), groups_.end(), group), groups_.end());
+        tell({Action::release, group});
+    }
+
+    /// Whether this is a tool that has been started and not been reaped.
+    [[nodiscard]] bool guards(pid_t pid) const {
+        return std::find(groups_.begin(), groups_.end(), pid) != groups_.end();
+    }
+
+private:
+    enum class Action : int { guard, release };
+    struct Order {
+        Action action;
+        pid_t group;
+    };
+
+    Watchdog() : owner_{::getpid()} {
+        mark_ = fmt::format("{}-{}", owner_,
+                            std::chrono::steady_clock::now().time_since_epoch().count());
+        // Not a pipe: should somebody kill the watchdog, a write must not raise SIGPIPE.
+        std::array<int, 2> ends{};
+        checked(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
+        const UniqueFd orders{ends[1]};
+        orders_ = UniqueFd{ends[0]};
+        set_cloexec(ends[0]);
+        set_cloexec(ends[1]);
+        const Pipe answer = make_pipe();
+        // Twice: it shall not be a child that somebody who waits for any child would find.
+        const pid_t between = checked(::fork(), "fork");
+        if (between == 0) {
+            const pid_t watching = ::fork();
+            if (watching == 0) {
+                orders_.reset(); // else it would wait for itself
+                watch(orders.get(), mark_);
+            }
+            [[maybe_unused]] const auto count =
+                ::write(answer.write_end.get(), &watching, sizeof watching);
+            ::_exit(0);
+        }
+        retry_eintr([&] { return ::waitpid(between, nullptr, 0); });
+        const auto count =
+            retry_eintr([&] { return ::read(answer.read_end.get(), &pid_, sizeof pid_); });
+        if (count != sizeof pid_ || pid_ == -1) {
+            throw SystemError{"start the watchdog", EAGAIN};
+        }
+    }
+
+    void tell(Order order) const {
+        retry_eintr([&] { return ::send(orders_.get(), &order, sizeof order, MSG_NOSIGNAL); });
+    }
+
+    /// The watchdog's life: it ends when no process has the other end of the pipe any more.
+    [[noreturn]] static void watch(int orders, const std::string& mark) {
+        ::setsid(); // a Ctrl-C for the harness is none for it
+        constexpr int kept = 3;
+        if (orders != kept) {
+            ::dup2(orders, kept);
+        }
+        for (const int standard : {0, 1, 2}) {
+            ::close(standard);
+        }
+        close_from(kept + 1);
+        for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {
+            ::signal(signal, SIG_IGN);
+        }
+        std::vector<pid_t> groups;
+        Order order{};
+        while (retry_eintr([&] { return ::read(kept, &order, sizeof order); }) == sizeof order) {
+            if (order.action == Action::guard) {
+                groups.push_back(order.group);
+            } else {
+                groups.erase(std::remove(groups.begin(), groups.end(), order.group), groups.end());
+            }
+        }
+        for (const pid_t group : groups) {
+            ::kill(-group, SIGKILL);
+        }
+        kill_marked(mark);
+        ::_exit(0);
+    }
+
+    static void kill_marked(std::string_view mark);
+
+    pid_t owner_;
+    pid_t pid_ = -1;
+    std::string mark_;
+    unsigned tools_ = 0;
+    std::vector<pid_t> groups_;
+    UniqueFd orders_;
+};
+
+} // namespace test_tunnel::detail
