@@ -349,7 +349,8 @@ inline void TestTunnel::stop(PairRun& run) {
     step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
                              detail::text_of(detail::scaled(config_.timeouts.stop))));
     auto& server = run.server;
-    detail::let_settle(server, run.pair.proxy_listen.listen(), run.source, config_.timeouts.linger);
+    detail::let_settle(server, run.pair.proxy_listen.listen(), run.source,
+                       run.pair.svc_listen.listen(), config_.timeouts.linger);
     std::vector<bool> ended;
     for (const auto& process : server.processes()) {
         ended.push_back(process.has_ended());

@@ -2,8 +2,9 @@
 #
 #   cmake -D HOW=… -D SOURCE=… -D BUILD=… -D WORK=… -D VERSION=… -P run.cmake
 #
-# HOW: add_subdirectory, find_package (from BUILD, installed into a prefix), or readme: the code and
-# the CMake lines of README.md, FetchContent pointed to SOURCE.
+# HOW: add_subdirectory; after_fmt: the same after find_package(fmt); find_package: from BUILD,
+# installed into a prefix; without_catch2: the same where there is no Catch2; or readme: the code and the
+# CMake lines of README.md, FetchContent pointed to SOURCE.
 
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
@@ -30,11 +31,14 @@ endfunction()
 
 set(options)
 set(project ${SOURCE}/tests/package/consumer)
-if(HOW STREQUAL "find_package")
+if(HOW STREQUAL "find_package" OR HOW STREQUAL "without_catch2")
     run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
     # Moved: nothing in the package may point to where it was made.
     file(RENAME ${WORK}/prefix ${WORK}/moved)
     set(options -D CMAKE_PREFIX_PATH=${WORK}/moved -D EXPECTED_VERSION=${VERSION})
+    if(HOW STREQUAL "without_catch2")
+        list(APPEND options -D CMAKE_DISABLE_FIND_PACKAGE_Catch2=ON)
+    endif()
 elseif(HOW STREQUAL "readme")
     set(project ${WORK}/project)
     extract(cpp ${project}/my_test.cpp)

@@ -12,6 +12,7 @@
 #include "../process.hpp"
 #include "kernel_tables.hpp"
 #include "platform.hpp"
+#include "sock_diag.hpp"
 #include "stragglers.hpp"
 
 namespace test_tunnel::detail {
@@ -63,10 +64,7 @@ inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint
         });
     };
     Listeners result;
-    for (const auto& socket : tcp_sockets()) {
-        if (!socket.listens) {
-            continue;
-        }
+    for (const auto& socket : listening_sockets()) {
         if (contains(own, socket.inode)) {
             result.own.push_back(socket.local);
         } else if (takes_connections(socket.local, wanted)) {

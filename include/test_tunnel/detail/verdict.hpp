@@ -41,15 +41,14 @@ inline void verify_listener(const Server& server, const Endpoint& wanted,
 /// chance whether one that ends then, or crashes, is seen to do so. One that still listens will not
 /// end by itself and is not waited for.
 inline void let_settle(Server& server, const Endpoint& listen,
-                       const std::optional<Endpoint>& source, Duration linger) {
+                       const std::optional<Endpoint>& source, const Endpoint& target,
+                       Duration linger) {
 #if TEST_TUNNEL_LINUX
     constexpr auto longest = std::chrono::milliseconds{20};
     constexpr auto pause = std::chrono::microseconds{100};
     const auto has_connection = [&] {
-        const auto sockets = tcp_sockets();
-        return std::any_of(sockets.begin(), sockets.end(), [&](const TcpSocket& socket) {
-            return socket.local == *source && socket.inode != 0;
-        });
+        const auto found = SockDiag::connection(*source, target);
+        return found && found->inode != 0;
     };
     const auto deadline = Deadline::after(longest);
     while (source && has_connection() && !deadline.passed()) {
@@ -65,6 +64,7 @@ inline void let_settle(Server& server, const Endpoint& listen,
 #else
     static_cast<void>(listen);
     static_cast<void>(source);
+    static_cast<void>(target);
     server.wait_for_end(Deadline::after(std::min<Duration>(linger, std::chrono::milliseconds{1})));
 #endif
 }

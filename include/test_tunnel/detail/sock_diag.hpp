@@ -1,0 +1,154 @@
+#pragma once
+
+#include "platform.hpp"
+
+#if TEST_TUNNEL_LINUX
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "../address.hpp"
+#include "kernel_tables.hpp"
+#include "system.hpp"
+#include "unique_fd.hpp"
+
+namespace test_tunnel::detail {
+
+/// What the kernel says of TCP sockets (sock_diag(7)) without going through all of the machine's
+/// connections, as reading /proc/net/tcp does: that takes ten milliseconds even where there are
+/// none.
+class SockDiag {
+public:
+    /// All sockets that listen; nothing where this kernel has no sock_diag.
+    static std::optional<std::vector<TcpSocket>> listening() {
+        std::vector<TcpSocket> result;
+        for (const int family : {AF_INET, AF_INET6}) {
+            inet_diag_req_v2 request{};
+            request.sdiag_family = static_cast<std::uint8_t>(family);
+            request.idiag_states = 1U << TCP_LISTEN;
+            if (!ask(request, NLM_F_DUMP, result)) {
+                return std::nullopt;
+            }
+        }
+        return result;
+    }
+
+    /// The end of a connection that is `local` here; nothing where there is none, or no sock_diag.
+    static std::optional<TcpSocket> connection(const Endpoint& local, const Endpoint& remote) {
+        inet_diag_req_v2 request{};
+        request.sdiag_family = static_cast<std::uint8_t>(local.address.family());
+        request.idiag_states = ~0U;
+        auto& id = request.id;
+        id.idiag_sport = htons(local.port);
+        id.idiag_dport = htons(remote.port);
+        local.address.packed().copy(bytes(id.idiag_src), sizeof id.idiag_src);
+        remote.address.packed().copy(bytes(id.idiag_dst), sizeof id.idiag_dst);
+        id.idiag_if = local.address.scope();
+        id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+        id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+        std::vector<TcpSocket> result;
+        ask(request, 0, result);
+        return result.empty() ? std::nullopt : std::optional{result.front()};
+    }
+
+private:
+    template <typename Words>
+    static char* bytes(Words& words) {
+        return reinterpret_cast<char*>(&words[0]); // NOLINT(*-reinterpret-cast): the kernel's words
+    }
+
+    static Endpoint endpoint(std::uint8_t family, std::uint16_t port, const char* address,
+                             std::uint32_t scope) {
+        const std::string_view packed{address, family == AF_INET ? 4U : 16U};
+        return {Address::from_packed(packed, scope), ntohs(port)};
+    }
+
+    /// False where the kernel does not answer such questions.
+    static bool ask(inet_diag_req_v2 body, int flags, std::vector<TcpSocket>& result) {
+        const UniqueFd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)};
+        if (!fd) {
+            return false;
+        }
+        body.sdiag_protocol = IPPROTO_TCP;
+        struct {
+            nlmsghdr head;
+            inet_diag_req_v2 body;
+        } request{};
+        request.head.nlmsg_len = sizeof request;
+        request.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+        request.head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+        request.body = body;
+        if (::send(fd.get(), &request, sizeof request, 0) == -1) {
+            return false;
+        }
+        for (;;) {
+            alignas(nlmsghdr) std::array<char, 32768>
+                answer; // NOLINT(*-member-init): recv() fills it
+            const auto length =
+                retry_eintr([&] { return ::recv(fd.get(), answer.data(), answer.size(), 0); });
+            if (length <= 0) {
+                return false;
+            }
+            if (const auto done =
+                    parse({answer.data(), static_cast<std::size_t>(length)}, result)) {
+                return *done;
+            }
+            if (flags == 0) {
+                return true; // one question, one answer
+            }
+        }
+    }
+
+    /// True at the end of an answer, false for an error, nothing where there is more to come.
+    static std::optional<bool> parse(std::string_view answer, std::vector<TcpSocket>& result) {
+        while (answer.size() >= sizeof(nlmsghdr)) {
+            nlmsghdr head{};
+            std::memcpy(&head, answer.data(), sizeof head);
+            if (head.nlmsg_type == NLMSG_DONE) {
+                return true;
+            }
+            if (head.nlmsg_type == NLMSG_ERROR) {
+                nlmsgerr error{};
+                std::memcpy(&error, answer.data() + NLMSG_HDRLEN, sizeof error);
+                return error.error == -ENOENT; // "no such socket" is an answer too
+            }
+            inet_diag_msg body{};
+            std::memcpy(&body, answer.data() + NLMSG_HDRLEN, sizeof body);
+            auto& id = body.id;
+            result.push_back(
+                {endpoint(body.idiag_family, id.idiag_sport, bytes(id.idiag_src), id.idiag_if),
+                 endpoint(body.idiag_family, id.idiag_dport, bytes(id.idiag_dst), id.idiag_if),
+                 body.idiag_state == TCP_LISTEN, body.idiag_inode});
+            answer.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), answer.size()));
+        }
+        return std::nullopt;
+    }
+};
+
+/// All TCP sockets that listen in this network namespace.
+inline std::vector<TcpSocket> listening_sockets() {
+    if (auto known = SockDiag::listening()) {
+        return *std::move(known);
+    }
+    auto result = tcp_sockets();
+    std::erase_if(result, [](const TcpSocket& socket) { return !socket.listens; });
+    return result;
+}
+
+} // namespace test_tunnel::detail
+
+#endif
