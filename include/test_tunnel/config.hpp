@@ -20,6 +20,9 @@ struct Config {
     /// Tell the details too: `TestTunnel` sets the logger to `debug`.
     bool verbose = false;
 
+    /// Leave the files of a tool that has failed where they are (see TempDir).
+    bool keep = false;
+
     Timeouts timeouts;
 };
 

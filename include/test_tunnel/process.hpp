@@ -184,7 +184,7 @@ private:
 
     [[nodiscard]] bool is_zombie() const noexcept;
     void kill() noexcept;
-    void reap();
+    void reap(const std::vector<detail::Straggler>& left);
 
     std::unique_ptr<State> state_;
 };
@@ -285,8 +285,9 @@ inline void Process::handle() {
         state_->ended = Clock::now();
         state_->lingers_until = state_->ended + state_->linger;
     }
-    if (Clock::now() >= *state_->lingers_until || detail::stragglers(pid(), state_->mark).empty()) {
-        reap();
+    const auto left = detail::stragglers(pid(), state_->mark);
+    if (left.empty() || Clock::now() >= *state_->lingers_until) {
+        reap(left);
     }
 }
 
@@ -300,12 +301,14 @@ inline bool Process::is_zombie() const noexcept {
 }
 
 /// Of a process that has ended and is still a zombie: so its pid names nobody else's group yet.
-inline void Process::reap() {
-    for (const auto& straggler : detail::stragglers(pid(), state_->mark)) {
+inline void Process::reap(const std::vector<detail::Straggler>& left) {
+    for (const auto& straggler : left) {
         state_->left_behind.push_back(fmt::format("{} ({})", straggler.name, straggler.pid));
     }
     ::kill(-pid(), SIGKILL);
-    detail::end_stragglers(pid(), state_->mark);
+    if (!left.empty()) {
+        detail::end_stragglers(pid(), state_->mark);
+    }
     detail::Watchdog::instance().release(pid());
     siginfo_t info{};
     const int result = detail::retry_eintr(

@@ -38,11 +38,17 @@ constexpr const char* text_of(Outcome outcome) {
     return "unknown";
 }
 
+/// Who takes part in a pair.
+enum class Party { client, tool, server };
+
 /// Something that was done with a pair, and when it began.
 struct Step {
     std::string name;
     /// What must come of it.
     std::string expected;
+    /// Who acts on whom; the same where nobody else has a part in it.
+    Party from = Party::tool;
+    Party to = Party::tool;
     /// Since the first step of the pair.
     Duration begin{};
 };

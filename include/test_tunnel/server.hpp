@@ -15,6 +15,7 @@
 #include "error.hpp"
 #include "process.hpp"
 #include "socket.hpp"
+#include "temp_dir.hpp"
 #include "watch.hpp"
 
 namespace test_tunnel {
@@ -36,6 +37,20 @@ public:
 
     /// Adds a companion that was started after those that are there already.
     void add(Process process) { state_->group.processes.push_back(std::move(process)); }
+
+    /// Adds the files of the tool: removed when it has ended, and named where it fails.
+    void add(TempDir directory) { state_->directories.push_back(std::move(directory)); }
+
+    [[nodiscard]] const std::vector<TempDir>& directories() const noexcept {
+        return state_->directories;
+    }
+
+    /// Leaves the files of the tool where they are.
+    void keep_files() noexcept {
+        for (auto& directory : state_->directories) {
+            directory.keep();
+        }
+    }
 
     /// In the order in which they were added; never empty.
     [[nodiscard]] const std::vector<Process>& processes() const noexcept {
@@ -125,6 +140,7 @@ private:
     };
 
     struct State final : Watch {
+        std::vector<TempDir> directories; // outlive the processes
         Group group;
         Duration limit = Duration::max();
         Deadline end{Clock::time_point::max()};

@@ -9,11 +9,13 @@
 #include "error.hpp"           // IWYU pragma: export
 #include "exit_status.hpp"     // IWYU pragma: export
 #include "expect.hpp"          // IWYU pragma: export
+#include "pair_run.hpp"        // IWYU pragma: export
 #include "private_network.hpp" // IWYU pragma: export
 #include "process.hpp"         // IWYU pragma: export
 #include "report.hpp"          // IWYU pragma: export
 #include "server.hpp"          // IWYU pragma: export
 #include "socket.hpp"          // IWYU pragma: export
+#include "temp_dir.hpp"        // IWYU pragma: export
 #include "traits.hpp"          // IWYU pragma: export
 #include "tunnel.hpp"          // IWYU pragma: export
 #include "utf8_env.hpp"        // IWYU pragma: export

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "discovery.hpp"
 #include "error.hpp"
 #include "expect.hpp"
+#include "pair_run.hpp"
 #include "process.hpp"
 #include "report.hpp"
 #include "server.hpp"
@@ -27,29 +29,6 @@
 #include "traits.hpp"
 
 namespace test_tunnel {
-
-/// Both ends of one connection through the tunnel.
-struct Connection {
-    /// The client's end, after the handshake.
-    Socket client;
-    /// The end that the tool made to the harness's server.
-    Socket server;
-};
-
-/// What the steps of one pair share.
-struct PairRun {
-    const Pair& pair;
-    /// Listens at `pair.svc_listen.listen()` since before the tool was started.
-    Socket& listener;
-    /// The tool.
-    Server& server;
-    /// What goes into the report beside the results.
-    std::vector<std::string>& notes;
-    /// How many connections have been made to the tool.
-    int connections = 0;
-    /// Where the tool's last connection to the server came from.
-    std::optional<Endpoint> source{};
-};
 
 /// The test of one tool. Derive from it, override `slug`, `spawn_server` and `handshake`, and call
 /// `run`.
@@ -109,12 +88,14 @@ protected:
     [[nodiscard]] Process spawn(std::vector<std::string> argv) const;
 
     /// Names what happens from now on, for the log and for the account of a failure.
-    void step(std::string name, std::string expected);
+    /// `from` and `to` say who acts on whom, in the account's picture.
+    void step(std::string name, std::string expected, Party from = Party::tool,
+              Party to = Party::tool);
 
     /// Connects the client, from the pair's own port the first time, from any later on, trying
-    /// again with a new socket as long as it is refused: after half a millisecond first, after 5 ms
-    /// at the most, until `config().timeouts.connect` is over. Throws ToolEnded as soon as the tool
-    /// has ended, TimedOut.
+    /// again with a new socket as long as it is refused: after a quarter of a millisecond first,
+    /// after 5 ms at the most, until `config().timeouts.connect` is over. Throws ToolEnded as soon
+    /// as the tool has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);
 
     /// One connection through the tunnel, as many times as you like: `connect_client`, `handshake`,
@@ -188,7 +169,8 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     std::optional<Server> server;
     try {
         // Before the tool is started: whenever it connects, somebody listens.
-        step("listen", fmt::format("the server can listen at {}", pair.svc_listen.listen()));
+        step("listen", fmt::format("the server can listen at {}", pair.svc_listen.listen()),
+             Party::server, Party::server);
         auto listener = bind_to(config_, pair.svc_listen.listen());
         listener.listen();
 
@@ -235,9 +217,9 @@ inline void TestTunnel::check_pair(PairRun& run) {
 inline Socket TestTunnel::connect_client(PairRun& run) {
     const auto target = run.pair.proxy_listen.listen();
     const auto watch = run.server.watch().lock();
-    step("connect", fmt::format("the tool accepts a connection at {}", target));
+    step("connect", fmt::format("the tool accepts a connection at {}", target), Party::client);
     const auto deadline = Deadline::after(config_.timeouts.connect);
-    Duration pause = std::chrono::microseconds{500};
+    Duration pause = std::chrono::microseconds{250};
     auto own = run.pair.proxy_listen.client();
     if (run.connections > 0) {
         own.port = 0; // on the pair's own port the last connection may still linger
@@ -262,7 +244,7 @@ inline Socket TestTunnel::connect_client(PairRun& run) {
 inline Connection TestTunnel::connect(PairRun& run) {
     auto client = connect_client(run);
     detail::verify_listener(run.server, run.pair.proxy_listen.listen(), run.notes);
-    step("handshake", "the tool does its part of the handshake");
+    step("handshake", "the tool does its part of the handshake", Party::client);
     const auto reported = handshake(client, run.pair.svc_listen);
     auto server = accept(run, client);
     verify_source(run, server.peer(), reported);
@@ -272,7 +254,8 @@ inline Connection TestTunnel::connect(PairRun& run) {
 /// Not just `listener.accept()`: a tool that gives the client up instead is noticed at once.
 inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
     step("accept",
-         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()));
+         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()),
+         Party::tool, Party::server);
     std::array<pollfd, 2> fds{{{.fd = run.listener.fd(), .events = POLLIN, .revents = 0},
                                {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
     constexpr std::string_view awaited = "the tool to connect to the server";
@@ -290,14 +273,15 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
                                                detail::bytes_around({bytes.data(), count}, 0)};
     }
     auto server = run.listener.accept();
-    run.source = server.peer();
+    run.tool_socket = detail::tool_socket(server.peer(), server.local());
     return server;
 }
 
 inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
                                       const std::optional<Endpoint>& reported) {
     const auto& assigned = run.pair.svc_listen.clients.front();
-    step("source", fmt::format("the tool connects to the server from {}", assigned));
+    step("source", fmt::format("the tool connects to the server from {}", assigned), Party::tool,
+         Party::server);
     config_.log->debug(
         fmt::format("{}: the tool connected to the server from {}", pair_name_, source));
     const bool bound = source.address == assigned;
@@ -326,19 +310,23 @@ inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
     constexpr std::string_view hello = "Hello";
     auto& [client, server] = connection;
 
-    step("hello from the server", "the client reads what the server wrote");
+    step("hello from the server", "the client reads what the server wrote", Party::server,
+         Party::client);
     server.write(hello);
     expect_read(client, hello, "server → client");
 
-    step("hello from the client", "the server reads what the client wrote");
+    step("hello from the client", "the server reads what the client wrote", Party::client,
+         Party::server);
     require_silence(server);
     client.write(hello);
     expect_read(server, hello, "client → server");
 
-    step("no further bytes", "the client is sent nothing that the server did not write");
+    step("no further bytes", "the client is sent nothing that the server did not write",
+         Party::client, Party::client);
     require_silence(client);
 
-    step("end of stream", "the server sees a clean end of stream when the client closes");
+    step("end of stream", "the server sees a clean end of stream when the client closes",
+         Party::client, Party::server);
     client.close();
     expect_read(server, {}, "client → server");
     server.close();
@@ -349,8 +337,8 @@ inline void TestTunnel::stop(PairRun& run) {
     step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
                              detail::text_of(detail::scaled(config_.timeouts.stop))));
     auto& server = run.server;
-    detail::let_settle(server, run.pair.proxy_listen.listen(), run.source,
-                       run.pair.svc_listen.listen(), config_.timeouts.linger);
+    detail::let_settle(server, run.pair.proxy_listen.listen(), run.tool_socket,
+                       config_.timeouts.linger);
     std::vector<bool> ended;
     for (const auto& process : server.processes()) {
         ended.push_back(process.has_ended());
@@ -372,6 +360,9 @@ inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expec
             actual += is_told ? "" : fmt::format("\n{}", error.what());
         }
         server->stop(config_.timeouts.stop, config_.timeouts.linger);
+        if (config_.keep) {
+            server->keep_files();
+        }
     }
     CheckResult result;
     result.outcome = Outcome::failed;
@@ -397,9 +388,9 @@ inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
                            .log = config_.log});
 }
 
-inline void TestTunnel::step(std::string name, std::string expected) {
+inline void TestTunnel::step(std::string name, std::string expected, Party from, Party to) {
     config_.log->debug(fmt::format("{}: {}: {}", pair_name_, name, expected));
-    steps_.push_back({std::move(name), std::move(expected), Clock::now() - started_});
+    steps_.push_back({std::move(name), std::move(expected), from, to, Clock::now() - started_});
 }
 
 } // namespace test_tunnel

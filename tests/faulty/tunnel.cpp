@@ -37,8 +37,8 @@ constexpr std::string_view known_faults[] = {
     // start
     "exits", "daemonizes", "crashes-at-start", "bound-but-not-listening", "never-listens",
     // connection
-    "closes-client", "resets-client", "never-connects", "wrong-source", "lying-address",
-    "lying-port", "greets-early", "floods",
+    "closes-client", "resets-client", "never-connects", "wrong-source", "listen-source",
+    "never-speaks", "port-in-use", "lying-address", "lying-port", "greets-early", "floods",
     // data
     "changes-up", "changes-down", "loses-up", "loses-down", "adds-up", "adds-down", "doubles-up",
     "reorders-down", "stalls-up", "stalls-down", "crashes-in-transfer", "exits-in-transfer",
@@ -132,6 +132,9 @@ void serve(Socket client, const Address& source, const Endpoint& target) {
         client.reset();
         return;
     }
+    if (is("never-speaks")) {
+        sleep_for(1h);
+    }
     if (is("greets-early")) {
         client.write("220 welcome\n");
     }
@@ -147,7 +150,9 @@ void serve(Socket client, const Address& source, const Endpoint& target) {
     }
     Socket server{target.address.family()};
     server.set_timeout(1h);
-    if (!is("wrong-source")) {
+    if (is("listen-source")) {
+        server.bind({client.local().address, 0});
+    } else if (!is("wrong-source")) {
         server.bind({source, 0});
     }
     server.connect(target);
@@ -201,6 +206,10 @@ void run(char** argv) {
     if (is("exits")) {
         std::fputs("can't do it\n", stderr);
         std::exit(4);
+    }
+    if (is("port-in-use")) {
+        std::fputs("bind: Address already in use\n", stderr);
+        std::exit(1);
     }
     if (is("crashes-at-start")) {
         crash();

@@ -2,14 +2,16 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "../report.hpp"
 #include "../server.hpp"
+#include "guess.hpp"
+#include "kernel_tables.hpp"
+#include "ladder.hpp"
 #include "text.hpp"
 
 namespace test_tunnel::detail {
@@ -33,14 +35,18 @@ inline std::string printable_tail(std::string_view text) {
                        escape_controls(text.substr(start)));
 }
 
-/// "listen 0.0, start 0.1, connect 0.4 ms": when each step began.
-inline std::string timeline(const std::vector<Step>& steps) {
+/// How this program was started, as it can be pasted into a shell; empty where that can't be known.
+inline std::string own_command_line() {
     std::string result;
-    for (const auto& step : steps) {
-        result += fmt::format("{}{} {:.1f}", result.empty() ? "" : ", ", step.name,
-                              std::chrono::duration<double, std::milli>{step.begin}.count());
+#if TEST_TUNNEL_LINUX
+    const auto words = read_proc("/proc/self/cmdline").value_or("");
+    for (std::size_t begin = 0; begin < words.size();) {
+        const auto end = std::min(words.find('\0', begin), words.size());
+        result += (result.empty() ? "" : " ") + shell_quote(words.substr(begin, end - begin));
+        begin = end + 1;
     }
-    return result + " ms";
+#endif
+    return result;
 }
 
 /// The whole story of one failure, one fact a line. The tool, if there is one, has ended.
@@ -55,7 +61,7 @@ inline std::string account_of(std::string_view title, const PairResult& pair,
     line("expected", failed.expected);
     line("actual", failed.actual);
     line("pair", pair.pair.text("\n"));
-    line("steps", timeline(pair.steps));
+    line("steps", ladder(pair.steps));
     if (server == nullptr) {
         return result;
     }
@@ -77,6 +83,16 @@ inline std::string account_of(std::string_view title, const PairResult& pair,
         if (!err.empty()) {
             line("stderr", err);
         }
+    }
+    for (const auto& directory : server->directories()) {
+        line("files", joined(directory.files(), "\n") +
+                          (directory.is_kept() ? "" : "\n(removed; Config::keep leaves them)"));
+    }
+    if (const auto guess = guess_of(pair, failed, server); !guess.empty()) {
+        line("guess", guess);
+    }
+    if (const auto command = own_command_line(); !command.empty()) {
+        line("again", command);
     }
     return result;
 }

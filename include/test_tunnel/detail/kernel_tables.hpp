@@ -146,6 +146,19 @@ inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     return result;
 }
 
+/// The parent of a process; 0 where it has none, or is not there.
+inline pid_t parent_of(pid_t pid) {
+    const auto status = read_proc(fmt::format("/proc/{}/stat", pid)).value_or("");
+    // "7 (name) S 1": the name may have parentheses and spaces in it.
+    std::string_view rest{status};
+    rest.remove_prefix(std::min(rest.rfind(')'), rest.size() - 1) + 1);
+    next_word(rest);
+    const auto word = next_word(rest);
+    pid_t parent = 0;
+    std::from_chars(word.data(), word.data() + word.size(), parent);
+    return parent;
+}
+
 /// The name of a process, as the kernel has it.
 inline std::string name_of(pid_t pid) {
     const auto name = read_proc(fmt::format("/proc/{}/comm", pid)).value_or("");

@@ -82,6 +82,22 @@ inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint
     return result;
 }
 
+/// Whether one of the tool's processes has this socket.
+inline bool has_socket(const std::vector<Process>& tool, std::uint64_t inode) {
+    return std::any_of(tool.begin(), tool.end(), [&](const Process& process) {
+        const auto inodes = socket_inodes(process.pid());
+        return inodes && contains(*inodes, inode);
+    });
+}
+
+/// Whether the tool, or somebody of whom that can't be known, takes the connections to `wanted`.
+inline bool listens_at(const std::vector<Process>& tool, const Endpoint& wanted) {
+    const auto own = find_listeners(tool, wanted).own;
+    return std::any_of(own.begin(), own.end(), [&](const Endpoint& endpoint) {
+        return takes_connections(endpoint, wanted);
+    });
+}
+
 #else
 
 inline Listeners find_listeners(const std::vector<Process>& /*tool*/, const Endpoint& /*wanted*/) {

@@ -103,8 +103,9 @@ inline void close_from(int first) noexcept {
 /// Runs in the child, which after vfork() shares the parent's memory: only async-signal-safe calls.
 [[noreturn]] inline void become(const ChildPlan& plan, char* const* argv, char* const* environment,
                                 pid_t parent, int error_fd) noexcept {
-    // A group of its own: the tool and what it starts can be ended together.
-    ::setpgid(0, 0);
+    // A session and a group of its own: the tool and what it starts can be ended together, and are
+    // told from what the test starts itself.
+    ::setsid();
 #if TEST_TUNNEL_LINUX
     // Killed harness, killed tool; and if the harness was gone before this line: no tool.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "../deadline.hpp"
+#include "../watch.hpp"
 #include "kernel_tables.hpp"
 #include "platform.hpp"
 #include "watchdog.hpp"
@@ -74,17 +77,28 @@ inline bool has_mark(std::string_view marks, std::string_view mark) {
 
 /// Whether a process stems from the tool with this group and mark.
 inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
-    if (Watchdog::instance().guards(pid) || pid == Watchdog::instance().pid()) {
+    const auto& watchdog = Watchdog::instance();
+    if (watchdog.guards(pid) || pid == watchdog.pid()) {
         return false;
     }
-    if (::getpgid(pid) == group) {
+    // In a group of its own it may be in the tool's session still.
+    const pid_t session = ::getsid(pid);
+    if (::getpgid(pid) == group || session == group) {
         return true;
+    }
+    if (watchdog.guards(session)) {
+        return false;
     }
     if (const auto marks = marks_of(pid)) {
         return has_mark(*marks, mark);
     }
-    // Not marked: its session tells it from a child that the test itself has started.
-    return ::getsid(pid) != ::getsid(0);
+    // Not marked: its parents tell, and where it has none but this process, its session tells it
+    // from a child that the test itself has started.
+    const pid_t parent = parent_of(pid);
+    if (parent == ::getpid()) {
+        return session != ::getsid(0);
+    }
+    return parent == group || (parent > 1 && stems_from(parent, group, mark));
 }
 
 /// The processes that a tool has left to this process; those that have ended are reaped.
@@ -101,25 +115,31 @@ inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
 /// Ends all that a tool has left, children's children too: these turn up when their parents are
 /// gone.
 inline void end_stragglers(pid_t group, std::string_view mark) {
-    constexpr int most_generations = 1000;
-    for (int i = 0; i < most_generations; ++i) {
-        const auto left = stragglers(group, mark);
-        if (left.empty()) {
-            return;
-        }
+    // Not for ever: one that has changed its user may be out of reach.
+    const auto deadline = Deadline::after(std::chrono::seconds{2});
+    constexpr auto pause = std::chrono::microseconds{200};
+    for (auto left = stragglers(group, mark); !left.empty() && !deadline.passed();
+         left = stragglers(group, mark)) {
         for (const auto& straggler : left) {
             ::kill(straggler.pid, SIGKILL);
-            ::waitpid(straggler.pid, nullptr, 0);
         }
+        poll_once({}, pause);
     }
 }
 
 inline void Watchdog::kill_marked(std::string_view mark) {
     const auto any_tool = fmt::format("{}.", mark);
-    for (const pid_t pid : numbers_in("/proc")) {
-        const auto marks = marks_of(pid);
-        if (marks && has_mark(*marks, any_tool)) {
-            ::kill(pid, SIGKILL);
+    // Again where there was one: it may have started others meanwhile. One that can't be ended is
+    // no reason to stay.
+    constexpr int most_rounds = 100;
+    bool any = true;
+    for (int round = 0; any && round < most_rounds; ++round) {
+        any = false;
+        for (const pid_t pid : numbers_in("/proc")) {
+            const auto marks = marks_of(pid);
+            if (marks && has_mark(*marks, any_tool)) {
+                any = ::kill(pid, SIGKILL) == 0 || any;
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -37,35 +37,40 @@ inline void verify_listener(const Server& server, const Endpoint& wanted,
     }
 }
 
+/// By what the kernel knows the tool's end of a connection: the inode of the socket; 0 where that
+/// can't be known.
+inline std::uint64_t tool_socket(const Endpoint& source, const Endpoint& target) {
+#if TEST_TUNNEL_LINUX
+    const auto found = SockDiag::connection(source, target);
+    return found ? found->inode : 0;
+#else
+    static_cast<void>(source);
+    static_cast<void>(target);
+    return 0;
+#endif
+}
+
 /// Lets a tool finish with the connection that has just been closed, so that it is no matter of
-/// chance whether one that ends then, or crashes, is seen to do so. One that still listens will not
-/// end by itself and is not waited for.
-inline void let_settle(Server& server, const Endpoint& listen,
-                       const std::optional<Endpoint>& source, const Endpoint& target,
+/// chance whether one that ends then, or crashes, is seen to do so: waits, for a moment, until its
+/// process has closed the connection's `socket`. One that still listens then will not end by itself
+/// and is not waited for.
+inline void let_settle(Server& server, const Endpoint& listen, std::uint64_t socket,
                        Duration linger) {
+    constexpr auto pause = std::chrono::microseconds{100};
 #if TEST_TUNNEL_LINUX
     constexpr auto longest = std::chrono::milliseconds{20};
-    constexpr auto pause = std::chrono::microseconds{100};
-    const auto has_connection = [&] {
-        const auto found = SockDiag::connection(*source, target);
-        return found && found->inode != 0;
-    };
     const auto deadline = Deadline::after(longest);
-    while (source && has_connection() && !deadline.passed()) {
+    while (socket != 0 && has_socket(server.processes(), socket) && !deadline.passed()) {
         if (server.wait_for_end(Deadline{Clock::now() + pause})) {
             return;
         }
     }
-    const auto found = find_listeners(server.processes(), listen);
-    const bool listens =
-        std::any_of(found.own.begin(), found.own.end(),
-                    [&](const Endpoint& endpoint) { return takes_connections(endpoint, listen); });
+    const bool listens = listens_at(server.processes(), listen);
     server.wait_for_end(listens ? Deadline{Clock::now() + pause} : Deadline::after(linger));
 #else
     static_cast<void>(listen);
-    static_cast<void>(source);
-    static_cast<void>(target);
-    server.wait_for_end(Deadline::after(std::min<Duration>(linger, std::chrono::milliseconds{1})));
+    static_cast<void>(socket);
+    server.wait_for_end(Deadline::after(std::min<Duration>(linger, 10 * pause)));
 #endif
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +30,17 @@ namespace test_tunnel::detail {
 /// process group: the mark of the tool, after those of the tools that its harness stems from
 /// itself.
 inline constexpr std::string_view tool_mark = "TEST_TUNNEL_TOOL";
+
+/// Removes a directory with all that is in it, as far as that is possible; follows no links.
+inline void remove_tree(const std::string& path) noexcept {
+    const auto remove_one = [](const char* entry, const struct stat* /*info*/, int /*type*/,
+                               FTW* /*position*/) {
+        static_cast<void>(std::remove(entry)); // the next may go
+        return 0;
+    };
+    constexpr int descriptors = 16;
+    ::nftw(path.c_str(), remove_one, descriptors, FTW_DEPTH | FTW_PHYS);
+}
 
 /// A small process that outlives the harness, however that ends, to end the tools and remove
 /// the directories that it could not: SIGKILL leaves a harness no time for its own destructors, and
@@ -58,6 +74,10 @@ public:
         tell({Action::release, group});
     }
 
+    /// Removes this directory, should the harness not do so.
+    void guard(const std::string& directory) { tell({Action::guard, 0}, directory); }
+    void release(const std::string& directory) { tell({Action::release, 0}, directory); }
+
     /// Whether this is a tool that has been started and not been reaped.
     [[nodiscard]] bool guards(pid_t pid) const {
         return std::find(groups_.begin(), groups_.end(), pid) != groups_.end();
@@ -68,6 +88,8 @@ private:
     struct Order {
         Action action;
         pid_t group;
+        /// Of the directory's name that follows.
+        std::size_t length = 0;
     };
 
     Watchdog() : owner_{::getpid()} {
@@ -101,8 +123,28 @@ private:
         }
     }
 
-    void tell(Order order) const {
-        retry_eintr([&] { return ::send(orders_.get(), &order, sizeof order, MSG_NOSIGNAL); });
+    void tell(Order order, std::string_view directory = {}) const {
+        order.length = directory.size();
+        std::string message(sizeof order, '\0');
+        std::memcpy(message.data(), &order, sizeof order);
+        message += directory;
+        retry_eintr(
+            [&] { return ::send(orders_.get(), message.data(), message.size(), MSG_NOSIGNAL); });
+    }
+
+    template <typename Value>
+    static void change(std::vector<Value>& guarded, Action action, const Value& value) {
+        if (action == Action::guard) {
+            guarded.push_back(value);
+        } else {
+            guarded.erase(std::remove(guarded.begin(), guarded.end(), value), guarded.end());
+        }
+    }
+
+    /// False where there is nobody any more who could send it.
+    static bool receive(int orders, void* data, std::size_t size) {
+        return retry_eintr([&] { return ::recv(orders, data, size, MSG_WAITALL); }) ==
+               static_cast<ssize_t>(size);
     }
 
     /// The watchdog's life: it ends when no process has the other end of the pipe any more.
@@ -120,18 +162,25 @@ private:
             ::signal(signal, SIG_IGN);
         }
         std::vector<pid_t> groups;
+        std::vector<std::string> directories;
         Order order{};
-        while (retry_eintr([&] { return ::read(kept, &order, sizeof order); }) == sizeof order) {
-            if (order.action == Action::guard) {
-                groups.push_back(order.group);
-            } else {
-                groups.erase(std::remove(groups.begin(), groups.end(), order.group), groups.end());
+        while (receive(kept, &order, sizeof order)) {
+            if (order.length == 0) {
+                change(groups, order.action, order.group);
+                continue;
+            }
+            std::string directory(order.length, '\0');
+            if (receive(kept, directory.data(), directory.size())) {
+                change(directories, order.action, directory);
             }
         }
         for (const pid_t group : groups) {
             ::kill(-group, SIGKILL);
         }
         kill_marked(mark);
+        for (const auto& directory : directories) {
+            remove_tree(directory);
+        }
         ::_exit(0);
     }
 

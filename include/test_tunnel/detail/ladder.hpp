@@ -1,0 +1,50 @@
+#pragma once
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../report.hpp"
+
+namespace test_tunnel::detail {
+
+inline double milliseconds(Duration duration) {
+    return std::chrono::duration<double, std::milli>{duration}.count();
+}
+
+/// "listen 0.0, start 0.1, connect 0.4 ms": when each step began.
+inline std::string timeline(const std::vector<Step>& steps) {
+    std::string result;
+    for (const auto& step : steps) {
+        result += fmt::format("{}{} {:.1f}", result.empty() ? "" : ", ", step.name,
+                              milliseconds(step.begin));
+    }
+    return result + " ms";
+}
+
+/// The steps as a ladder between client, tool and server, one a line, with the time at which each
+/// began; the last one is where it ended.
+inline std::string ladder(const std::vector<Step>& steps) {
+    constexpr std::size_t lane_width = 13;
+    std::string result =
+        fmt::format("     ms  {:<{}}{:<{}}server", "client", lane_width, "tool", lane_width);
+    for (const auto& step : steps) {
+        const auto from = static_cast<std::size_t>(step.from) * lane_width;
+        const auto to = static_cast<std::size_t>(step.to) * lane_width;
+        // Plain ASCII: what breaks lines for a terminal often counts bytes.
+        std::string lanes(2 * lane_width + 1, ' ');
+        std::fill(lanes.begin() + static_cast<std::ptrdiff_t>(std::min(from, to)),
+                  lanes.begin() + static_cast<std::ptrdiff_t>(std::max(from, to)), '-');
+        lanes[to] = from == to ? 'o' : from < to ? '>' : '<';
+        result += fmt::format("\n{:7.1f}  {}       {}{}", milliseconds(step.begin), lanes,
+                              step.name, &step == &steps.back() ? "  <== here" : "");
+    }
+    return result;
+}
+
+} // namespace test_tunnel::detail

@@ -1,0 +1,173 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <test_tunnel/server.hpp>
+#include <test_tunnel/temp_dir.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string content_of(const std::string& path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+mode_t mode_of(const std::string& path) {
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    return info.st_mode & 07777U;
+}
+
+} // namespace
+
+TEST_CASE("a temporary directory is private and goes with all that is in it", "[temp_dir]") {
+    std::string path;
+    {
+        TempDir directory;
+        path = directory.path();
+        CHECK(mode_of(path) == 0700);
+        const auto file = directory.write("tool.conf", "listen = 1\n");
+        CHECK(file == path + "/tool.conf");
+        CHECK(content_of(file) == "listen = 1\n");
+        CHECK(mode_of(file) == 0600);
+        CHECK(directory.files() == std::vector<std::string>{file});
+        fs::create_directories(path + "/made/by/the/tool");
+        std::ofstream{path + "/made/by/the/tool/pid"} << "1";
+        fs::create_directory_symlink("/usr", path + "/link");
+    }
+    CHECK_FALSE(fs::exists(path));
+    CHECK(fs::exists("/usr/bin"));
+}
+
+TEST_CASE("a file is written with the mode that is asked for", "[temp_dir]") {
+    TempDir directory;
+    CHECK(mode_of(directory.write("script", "#!/bin/sh\n", 0755)) == 0755);
+    CHECK(mode_of(directory.write("key", "secret", 0400)) == 0400);
+}
+
+TEST_CASE("a name that leads elsewhere is refused", "[temp_dir]") {
+    TempDir directory;
+    for (const auto* const name : {"", ".", "..", "../x", "a/b"}) {
+        INFO(name);
+        CHECK_THROWS_AS(directory.write(name, "x"), InvalidConfig);
+    }
+}
+
+TEST_CASE("a temporary directory that is kept stays", "[temp_dir]") {
+    std::string path;
+    {
+        TempDir directory{{.keep = true}};
+        path = directory.path();
+        directory.write("a", "b");
+    }
+    CHECK(content_of(path + "/a") == "b");
+    fs::remove_all(path);
+    {
+        TempDir directory;
+        path = directory.path();
+        directory.keep();
+        CHECK(directory.is_kept());
+    }
+    CHECK(fs::exists(path));
+    fs::remove_all(path);
+}
+
+TEST_CASE("a moved temporary directory is removed once, by its new owner", "[temp_dir]") {
+    std::optional<TempDir> first{TempDir{}};
+    const auto path = first->path();
+    TempDir second{std::move(*first)};
+    first.reset();
+    CHECK(fs::exists(path));
+    TempDir third;
+    const auto other = third.path();
+    third = std::move(second);
+    CHECK(third.path() == path);
+    CHECK_FALSE(fs::exists(other));
+}
+
+TEST_CASE("a directory is made where TMPDIR says", "[temp_dir]") {
+    const TempDir outer;
+    REQUIRE(::setenv("TMPDIR", outer.path().c_str(), 1) == 0);
+    const TempDir inner;
+    CHECK_THAT(inner.path(), ContainsSubstring(outer.path() + "/test-tunnel-"));
+    REQUIRE(::setenv("TMPDIR", "/no/such/directory", 1) == 0);
+    CHECK_THROWS_WITH(TempDir{}, ContainsSubstring("/no/such/directory/test-tunnel-"));
+}
+
+TEST_CASE("the user that a tool drops to can read the directory, others can't", "[temp_dir]") {
+    if (::geteuid() != 0) {
+        SKIP("needs root");
+    }
+    TempDir directory{{.readable_by = "nobody"}};
+    const auto file = directory.write("tool.conf", "x");
+    CHECK(mode_of(directory.path()) == 0750);
+    CHECK(mode_of(file) == 0640);
+    const auto readable_as = [&](uid_t user, gid_t group) {
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            const bool dropped =
+                ::setgroups(0, nullptr) == 0 && ::setgid(group) == 0 && ::setuid(user) == 0;
+            ::_exit(dropped && ::open(file.c_str(), O_RDONLY) != -1 ? 0 : 1);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(pid, &status, 0) == pid);
+        return status == 0;
+    };
+    CHECK(readable_as(65534, detail::group_of("nobody")));
+    CHECK_FALSE(readable_as(12345, 12345));
+    CHECK_THROWS_WITH((TempDir{{.readable_by = "no-such-user"}}),
+                      "there is no user 'no-such-user'");
+}
+
+TEST_CASE("a temporary directory goes with a harness that is killed", "[temp_dir]") {
+    const auto pipe = detail::make_pipe();
+    const pid_t harness = ::fork();
+    if (harness == 0) {
+        TempDir directory;
+        directory.write("a", "b");
+        const auto path = directory.path();
+        [[maybe_unused]] const auto count = ::write(pipe.write_end.get(), path.data(), path.size());
+        for (;;) {
+            ::pause();
+        }
+    }
+    std::string path(4096, '\0');
+    const auto count = ::read(pipe.read_end.get(), path.data(), path.size());
+    REQUIRE(count > 0);
+    path.resize(static_cast<std::size_t>(count));
+    CHECK(fs::exists(path + "/a"));
+    REQUIRE(::kill(harness, SIGKILL) == 0);
+    REQUIRE(::waitpid(harness, nullptr, 0) == harness);
+    const auto deadline = Deadline::after(30s);
+    while (fs::exists(path) && !deadline.passed()) {
+        detail::poll_once({}, 1ms);
+    }
+    CHECK_FALSE(fs::exists(path));
+}
+
+TEST_CASE("a server removes its files when it goes, after its processes", "[temp_dir]") {
+    TempDir directory;
+    const auto path = directory.path();
+    {
+        Server server = Process::spawn({.argv = {CHILD_PROGRAM, "wait"}, .directory = path});
+        server.add(std::move(directory));
+        CHECK(server.directories().size() == 1);
+        CHECK(fs::exists(path));
+    }
+    CHECK_FALSE(fs::exists(path));
+}
