@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -215,9 +216,12 @@ inline Process Process::spawn(SpawnOptions options) {
     auto& watchdog = detail::Watchdog::instance();
     detail::adopt_orphans(); // the watchdog is none
     state->mark = watchdog.new_mark();
-    // A harness may be under test itself: what it starts stems from both.
-    auto& marks = options.environment[std::string{detail::tool_mark}];
-    marks = marks.empty() ? state->mark : fmt::format("{} {}", marks, state->mark);
+    // A harness may be under test itself: what it starts stems from both, whatever environment is
+    // asked for.
+    const std::string variable{detail::tool_mark};
+    const char* own = std::getenv(variable.c_str()); // NOLINT(concurrency-mt-unsafe)
+    options.environment[variable] =
+        own == nullptr ? state->mark : fmt::format("{} {}", own, state->mark);
     for (const auto& [name, value] : options.environment) {
         plan.environment.push_back(fmt::format("{}={}", name, value));
     }
@@ -303,7 +307,9 @@ inline bool Process::is_zombie() const noexcept {
 /// Of a process that has ended and is still a zombie: so its pid names nobody else's group yet.
 inline void Process::reap(const std::vector<detail::Straggler>& left) {
     for (const auto& straggler : left) {
-        state_->left_behind.push_back(fmt::format("{} ({})", straggler.name, straggler.pid));
+        if (straggler.name != detail::watchdog_name) {
+            state_->left_behind.push_back(fmt::format("{} ({})", straggler.name, straggler.pid));
+        }
     }
     ::kill(-pid(), SIGKILL);
     if (!left.empty()) {
@@ -342,8 +348,9 @@ inline void Process::kill() noexcept {
         constexpr auto grace = std::chrono::seconds{2};
         if (!detail::pump(*this, Deadline::after(grace), [this] { return status().has_value(); })) {
             state_->status = ExitStatus::unknown(fmt::format(
-                "could not be ended{}{}: process {} is still there", error == 0 ? "" : " for ",
-                error == 0 ? "" : std::generic_category().message(error), pid()));
+                "could not be ended{}: process {} is still there",
+                error == 0 ? "" : fmt::format(" ({})", std::generic_category().message(error)),
+                pid()));
             state_->ended = Clock::now();
         }
     } catch (const std::exception& failure) {

@@ -150,8 +150,11 @@ inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
 inline pid_t parent_of(pid_t pid) {
     const auto status = read_proc(fmt::format("/proc/{}/stat", pid)).value_or("");
     // "7 (name) S 1": the name may have parentheses and spaces in it.
-    std::string_view rest{status};
-    rest.remove_prefix(std::min(rest.rfind(')'), rest.size() - 1) + 1);
+    const auto name_end = status.rfind(')');
+    if (name_end == std::string::npos) {
+        return 0;
+    }
+    auto rest = std::string_view{status}.substr(name_end + 1);
     next_word(rest);
     const auto word = next_word(rest);
     pid_t parent = 0;

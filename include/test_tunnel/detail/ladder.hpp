@@ -30,7 +30,7 @@ inline std::string timeline(const std::vector<Step>& steps) {
 /// The steps as a ladder between client, tool and server, one a line, with the time at which each
 /// began; the last one is where it ended.
 inline std::string ladder(const std::vector<Step>& steps) {
-    constexpr std::size_t lane_width = 13;
+    constexpr std::size_t lane_width = 12;
     std::string result =
         fmt::format("     ms  {:<{}}{:<{}}server", "client", lane_width, "tool", lane_width);
     for (const auto& step : steps) {
@@ -41,8 +41,8 @@ inline std::string ladder(const std::vector<Step>& steps) {
         std::fill(lanes.begin() + static_cast<std::ptrdiff_t>(std::min(from, to)),
                   lanes.begin() + static_cast<std::ptrdiff_t>(std::max(from, to)), '-');
         lanes[to] = from == to ? 'o' : from < to ? '>' : '<';
-        result += fmt::format("\n{:7.1f}  {}       {}{}", milliseconds(step.begin), lanes,
-                              step.name, &step == &steps.back() ? "  <== here" : "");
+        result += fmt::format("\n{:7.1f}  {}      {}{}", milliseconds(step.begin), lanes,
+                              step.name, &step == &steps.back() ? "  <==" : "");
     }
     return result;
 }

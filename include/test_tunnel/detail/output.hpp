@@ -25,8 +25,10 @@ inline bool is_alarm(std::string_view line) {
     const auto contains = [&](std::string_view text) {
         return line.find(text) != std::string_view::npos;
     };
-    if (contains("ERROR SUMMARY: ")) {
-        return !contains("ERROR SUMMARY: 0 errors");
+    constexpr std::string_view summary = "ERROR SUMMARY: ";
+    if (const auto found = line.find(summary); found != std::string_view::npos) {
+        const auto count = line.substr(found + summary.size());
+        return !count.empty() && count.front() != '0';
     }
     return contains("runtime error:") || contains("ERROR: AddressSanitizer") ||
            contains("ERROR: LeakSanitizer") || contains("WARNING: ThreadSanitizer") ||
@@ -85,14 +87,21 @@ private:
             if (ends || line_.size() == longest_line) {
                 end_line();
             }
-            text.remove_prefix(ends ? 1 : 0);
+            if (ends) {
+                before_.clear();
+                text.remove_prefix(1);
+            }
         }
     }
 
     void end_line() {
-        if (alarm_.empty() && is_alarm(line_)) {
-            alarm_ = escape_controls(line_);
+        // What tells an alarm may begin in one piece of a long line and end in the next.
+        constexpr std::size_t longest_sign = 32;
+        before_ += line_;
+        if (alarm_.empty() && is_alarm(before_)) {
+            alarm_ = escape_controls(before_);
         }
+        before_.erase(0, before_.size() - std::min(before_.size(), longest_sign));
         if (log_ && log_->should_log(spdlog::level::debug)) {
             log_->debug(fmt::format("{}: {}", title_, escape_controls(line_)));
         }
@@ -104,6 +113,8 @@ private:
     std::shared_ptr<Logger> log_;
     Capture capture_;
     std::string line_;
+    /// The end of what came before on the same line.
+    std::string before_;
     std::string alarm_;
 };
 

@@ -121,7 +121,9 @@ inline void end_stragglers(pid_t group, std::string_view mark) {
     for (auto left = stragglers(group, mark); !left.empty() && !deadline.passed();
          left = stragglers(group, mark)) {
         for (const auto& straggler : left) {
-            ::kill(straggler.pid, SIGKILL);
+            if (straggler.name != watchdog_name) {
+                ::kill(straggler.pid, SIGKILL);
+            }
         }
         poll_once({}, pause);
     }
@@ -137,7 +139,7 @@ inline void Watchdog::kill_marked(std::string_view mark) {
         any = false;
         for (const pid_t pid : numbers_in("/proc")) {
             const auto marks = marks_of(pid);
-            if (marks && has_mark(*marks, any_tool)) {
+            if (marks && has_mark(*marks, any_tool) && name_of(pid) != watchdog_name) {
                 any = ::kill(pid, SIGKILL) == 0 || any;
             }
         }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,6 +31,9 @@ namespace test_tunnel::detail {
 /// process group: the mark of the tool, after those of the tools that its harness stems from
 /// itself.
 inline constexpr std::string_view tool_mark = "TEST_TUNNEL_TOOL";
+
+/// The name of every watchdog's process: one whose harness is under test itself ends without help.
+inline constexpr const char* watchdog_name = "tool-watchdog";
 
 /// Removes a directory with all that is in it, as far as that is possible; follows no links.
 inline void remove_tree(const std::string& path) noexcept {
@@ -98,18 +102,27 @@ private:
         // Not a pipe: should somebody kill the watchdog, a write must not raise SIGPIPE.
         std::array<int, 2> ends{};
         checked(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
-        const UniqueFd orders{ends[1]};
-        orders_ = UniqueFd{ends[0]};
-        set_cloexec(ends[0]);
-        set_cloexec(ends[1]);
+        const UniqueFd low_here{ends[0]};
+        const UniqueFd low_there{ends[1]};
+        // Out of the way of the standard streams, which the harness may open again, and of those
+        // that the watchdog keeps.
+        orders_ = UniqueFd{checked(::fcntl(ends[0], F_DUPFD_CLOEXEC, kept_harness + 1), "fcntl")};
+        const UniqueFd orders{
+            checked(::fcntl(ends[1], F_DUPFD_CLOEXEC, kept_harness + 1), "fcntl")};
+#if TEST_TUNNEL_LINUX
+        const UniqueFd low_self{static_cast<int>(::syscall(SYS_pidfd_open, owner_, 0U))};
+        const UniqueFd self{low_self ? ::fcntl(low_self.get(), F_DUPFD_CLOEXEC, kept_harness + 1)
+                                     : -1};
+#else
+        const UniqueFd self;
+#endif
         const Pipe answer = make_pipe();
         // Twice: it shall not be a child that somebody who waits for any child would find.
         const pid_t between = checked(::fork(), "fork");
         if (between == 0) {
             const pid_t watching = ::fork();
             if (watching == 0) {
-                orders_.reset(); // else it would wait for itself
-                watch(orders.get(), mark_);
+                watch(orders.get(), self.get(), mark_);
             }
             [[maybe_unused]] const auto count =
                 ::write(answer.write_end.get(), &watching, sizeof watching);
@@ -147,30 +160,42 @@ private:
                static_cast<ssize_t>(size);
     }
 
-    /// The watchdog's life: it ends when no process has the other end of the pipe any more.
-    [[noreturn]] static void watch(int orders, const std::string& mark) {
+    /// Waits for an order; false where the harness is gone and has left none. Others, which it has
+    /// forked, may have the other end of the orders for longer.
+    static bool await_order() {
+        std::array<pollfd, 2> fds{{{.fd = kept_orders, .events = POLLIN, .revents = 0},
+                                   {.fd = kept_harness, .events = POLLIN, .revents = 0}}};
+        // Where there is no pidfd, the end of the orders is that of the harness.
+        fds[1].fd = ::fcntl(kept_harness, F_GETFD) == -1 ? -1 : kept_harness;
+        retry_eintr([&] { return ::poll(fds.data(), fds.size(), -1); });
+        return fds[0].revents != 0;
+    }
+
+    /// The watchdog's life: it ends when the harness has.
+    [[noreturn]] static void watch(int orders, int harness, const std::string& mark) {
         ::setsid(); // a Ctrl-C for the harness is none for it
-        constexpr int kept = 3;
-        if (orders != kept) {
-            ::dup2(orders, kept);
+#if TEST_TUNNEL_LINUX
+        ::prctl(PR_SET_NAME, watchdog_name);
+#endif
+        for (const int other : {0, 1, 2, kept_harness}) {
+            ::close(other);
         }
-        for (const int standard : {0, 1, 2}) {
-            ::close(standard);
-        }
-        close_from(kept + 1);
+        ::dup2(orders, kept_orders);
+        ::dup2(harness, kept_harness);
+        close_from(kept_harness + 1); // its own end of the orders too
         for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {
             ::signal(signal, SIG_IGN);
         }
         std::vector<pid_t> groups;
         std::vector<std::string> directories;
         Order order{};
-        while (receive(kept, &order, sizeof order)) {
+        while (await_order() && receive(kept_orders, &order, sizeof order)) {
             if (order.length == 0) {
                 change(groups, order.action, order.group);
                 continue;
             }
             std::string directory(order.length, '\0');
-            if (receive(kept, directory.data(), directory.size())) {
+            if (receive(kept_orders, directory.data(), directory.size())) {
                 change(directories, order.action, directory);
             }
         }
@@ -185,6 +210,10 @@ private:
     }
 
     static void kill_marked(std::string_view mark);
+
+    /// The watchdog's only descriptors.
+    static constexpr int kept_orders = 3;
+    static constexpr int kept_harness = 4;
 
     pid_t owner_;
     pid_t pid_ = -1;
