@@ -9,9 +9,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -21,9 +23,11 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -95,6 +99,38 @@ void handle_term_by(void (*handler)(int)) {
 }
 
 int fifo = -1;
+int listener = -1;
+
+/// What follows a fork is the child's; what the child forks has a "parent" of its own.
+void skip_to_parent() {
+    for (int depth = 1; depth > 0;) {
+        const auto word = next_word();
+        depth += word.starts_with("fork") ? 1 : word == "parent" ? -1 : 0;
+    }
+}
+
+struct ListenAddress {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+
+    ListenAddress() = default;
+    ListenAddress(const std::string& text, int port) {
+        auto& ipv4 = reinterpret_cast<sockaddr_in&>(storage);
+        auto& ipv6 = reinterpret_cast<sockaddr_in6&>(storage);
+        if (::inet_pton(AF_INET, text.c_str(), &ipv4.sin_addr) == 1) {
+            storage.ss_family = AF_INET;
+            ipv4.sin_port = htons(static_cast<in_port_t>(port));
+            length = sizeof ipv4;
+        } else {
+            require(::inet_pton(AF_INET6, text.c_str(), &ipv6.sin6_addr) == 1, "inet_pton");
+            storage.ss_family = AF_INET6;
+            ipv6.sin6_port = htons(static_cast<in_port_t>(port));
+            length = sizeof ipv6;
+        }
+    }
+
+    [[nodiscard]] sockaddr* data() { return reinterpret_cast<sockaddr*>(&storage); }
+};
 
 const std::map<std::string, std::function<void()>> commands{
     // --- The end
@@ -246,16 +282,66 @@ const std::map<std::string, std::function<void()>> commands{
          if (pid == 0) {
              ::alarm(lifetime_in_seconds);
          } else {
-             while (next_word() != "parent") {
-             }
+             skip_to_parent();
          }
      }},
+    {"fork-twice",
+     [] { // so that the child loses its parent, and is nobody's but the subreaper's
+         const pid_t between = ::fork();
+         require(between != -1, "fork");
+         if (between != 0) {
+             require(::waitpid(between, nullptr, 0) == between, "waitpid");
+             skip_to_parent();
+         } else if (::fork() != 0) {
+             std::_Exit(0);
+         } else {
+             ::alarm(lifetime_in_seconds);
+         }
+     }},
+    {"own-group", [] { require(::setpgid(0, 0) == 0, "setpgid"); }},
     {"leave-group", [] { require(::setsid() != -1, "setsid"); }},
     {"say-pid", [] { write_all(1, "pid " + std::to_string(::getpid()) + "\n"); }},
 
     {"parent", [] { std::_Exit(0); }},
 
+    // --- Who it is
+    {"overwrite-environment",
+     [] { // as programs do that show a title
+         for (char** entry = environ; *entry != nullptr; ++entry) {
+             std::memset(*entry, 0, std::strlen(*entry));
+         }
+     }},
+    {"become-root", [] { require(::setresuid(0, 0, 0) == 0, "setresuid"); }},
+    {"exec",
+     [] { // PROGRAM and the rest of the arguments: it becomes that
+         std::vector<char*> argv;
+         std::transform(words.begin(), words.end(), std::back_inserter(argv),
+                        [](std::string& word) { return word.data(); });
+         argv.push_back(nullptr);
+         ::execv(argv[0], argv.data());
+         require(false, "execv");
+     }},
+
     // --- Network
+    {"bind",
+     [] { // ADDRESS PORT: what "listen" and "say-port" are about from now on
+         const auto text = next_word();
+         ListenAddress address{text, next_number()};
+         listener = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+         require(listener != -1, "socket");
+         require(::bind(listener, address.data(), address.length) == 0, "bind");
+     }},
+    {"say-port",
+     [] {
+         ListenAddress address;
+         address.length = sizeof address.storage;
+         require(::getsockname(listener, address.data(), &address.length) == 0, "getsockname");
+         const auto port = address.storage.ss_family == AF_INET
+                               ? reinterpret_cast<sockaddr_in&>(address.storage).sin_port
+                               : reinterpret_cast<sockaddr_in6&>(address.storage).sin6_port;
+         write_all(1, "port " + std::to_string(ntohs(port)) + ".\n");
+     }},
+    {"listen", [] { require(::listen(listener, 16) == 0, "listen"); }},
     {"send",
      [] { // IPv4-ADDRESS PORT TEXT: on a new connection, which stays open
          sockaddr_in address{};

@@ -365,8 +365,7 @@ TEST_CASE("a failure tells the whole story", "[tunnel]") {
     CHECK_THAT(account, ContainsSubstring("actual:   faulty_tunnel exited with status 4, "));
     CHECK_THAT(account, ContainsSubstring("pair:     client "));
     CHECK_THAT(account, ContainsSubstring("ms  client      tool        server\n"));
-    CHECK_THAT(account,
-               ContainsSubstring("  ------------>                  connect  <==\n"));
+    CHECK_THAT(account, ContainsSubstring("  ------------>                  connect  <==\n"));
     CHECK_THAT(account, ContainsSubstring("again:    "));
     CHECK_THAT(account, ContainsSubstring(fmt::format("command:  {} ", FAULTY_TUNNEL)));
     CHECK_THAT(account, ContainsSubstring("status:   exited with status 4 by itself"));

@@ -45,8 +45,9 @@ struct SpawnOptions {
     std::shared_ptr<Logger> log{};
 };
 
-/// A child process in a process group of its own, without any descriptor of this process; its
-/// standard input is empty, what it prints is drained whenever this or another call waits.
+/// A child process in a session of its own, so without a terminal, and without any descriptor of
+/// this process; its standard input is empty, what it prints is drained whenever this or another
+/// call waits.
 ///
 /// The destructor kills it (SIGKILL) with all that it has started, and reaps it. Where this process
 /// is killed itself, a watchdog, a small process that the first `spawn` starts, does so. On Linux

@@ -182,13 +182,14 @@ inline void Server::await_listening(const Endpoint& endpoint, Duration timeout) 
     for (;;) {
 #if TEST_TUNNEL_LINUX
         const auto found = detail::find_listeners(processes(), endpoint);
-        if (!found.stranger.empty()) {
-            throw Unexpected{fmt::format("the tool listens at {}", endpoint.text()),
-                             found.stranger + ", which is another process"};
-        }
         const bool ready = std::any_of(
             found.own.begin(), found.own.end(),
             [&](const Endpoint& actual) { return detail::takes_connections(actual, endpoint); });
+        // Where the tool listens too, the stranger has the wildcard of the other family only.
+        if (!ready && !found.stranger.empty()) {
+            throw Unexpected{fmt::format("the tool listens at {}", endpoint.text()),
+                             found.stranger + ", which is another process"};
+        }
 #else
         const bool ready = Socket{endpoint.address.family()}.try_connect(endpoint);
 #endif

@@ -86,12 +86,17 @@ public:
     }
 
     /// By SIGKILL; returns when it has ended.
-    void kill() noexcept {
+    void kill() noexcept { end_by(SIGKILL); }
+
+    /// By a signal that ends it; returns the status, as waitpid(2) tells it, when it has ended.
+    int end_by(int signal) noexcept {
+        int status = 0;
         if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            test_tunnel::detail::retry_eintr([&] { return ::waitpid(pid_, nullptr, 0); });
+            ::kill(pid_, signal);
+            test_tunnel::detail::retry_eintr([&] { return ::waitpid(pid_, &status, 0); });
             pid_ = -1;
         }
+        return status;
     }
 
 private:

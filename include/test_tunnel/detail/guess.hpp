@@ -23,8 +23,9 @@ inline std::string guess_of(const PairResult& pair, const CheckResult& failed,
     if (server != nullptr) {
         for (const auto& process : server->processes()) {
             if (!process.left_behind().empty() && !process.was_told_to_end()) {
-                return fmt::format("{} went into the background; most tools have an option against that",
-                                   process.name());
+                return fmt::format(
+                    "{} went into the background; most tools have an option against that",
+                    process.name());
             }
             output += process.err() + process.out();
         }

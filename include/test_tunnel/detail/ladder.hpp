@@ -41,8 +41,8 @@ inline std::string ladder(const std::vector<Step>& steps) {
         std::fill(lanes.begin() + static_cast<std::ptrdiff_t>(std::min(from, to)),
                   lanes.begin() + static_cast<std::ptrdiff_t>(std::max(from, to)), '-');
         lanes[to] = from == to ? 'o' : from < to ? '>' : '<';
-        result += fmt::format("\n{:7.1f}  {}      {}{}", milliseconds(step.begin), lanes,
-                              step.name, &step == &steps.back() ? "  <==" : "");
+        result += fmt::format("\n{:7.1f}  {}      {}{}", milliseconds(step.begin), lanes, step.name,
+                              &step == &steps.back() ? "  <==" : "");
     }
     return result;
 }

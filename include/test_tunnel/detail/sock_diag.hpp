@@ -96,8 +96,7 @@ private:
             return false;
         }
         for (;;) {
-            alignas(nlmsghdr) std::array<char, 32768>
-                answer; // NOLINT(*-member-init): recv() fills it
+            std::array<char, 32768> answer{};
             const auto length =
                 retry_eintr([&] { return ::recv(fd.get(), answer.data(), answer.size(), 0); });
             if (length <= 0) {

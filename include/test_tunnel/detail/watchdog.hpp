@@ -43,6 +43,7 @@ inline void remove_tree(const std::string& path) noexcept {
         return 0;
     };
     constexpr int descriptors = 16;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): the current directory stays what it is
     ::nftw(path.c_str(), remove_one, descriptors, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -90,8 +91,8 @@ public:
 private:
     enum class Action : int { guard, release };
     struct Order {
-        Action action;
-        pid_t group;
+        Action action = Action::guard;
+        pid_t group = 0;
         /// Of the directory's name that follows.
         std::size_t length = 0;
     };
@@ -114,12 +115,16 @@ private:
         const UniqueFd self{low_self ? ::fcntl(low_self.get(), F_DUPFD_CLOEXEC, kept_harness + 1)
                                      : -1};
 #else
-        const UniqueFd self;
+        const UniqueFd self{};
 #endif
         const Pipe answer = make_pipe();
         // Twice: it shall not be a child that somebody who waits for any child would find.
         const pid_t between = checked(::fork(), "fork");
         if (between == 0) {
+#if TEST_TUNNEL_LINUX
+            // Here, so that the watchdog is known by its name from the start.
+            ::prctl(PR_SET_NAME, watchdog_name);
+#endif
             const pid_t watching = ::fork();
             if (watching == 0) {
                 watch(orders.get(), self.get(), mark_);
@@ -174,9 +179,6 @@ private:
     /// The watchdog's life: it ends when the harness has.
     [[noreturn]] static void watch(int orders, int harness, const std::string& mark) {
         ::setsid(); // a Ctrl-C for the harness is none for it
-#if TEST_TUNNEL_LINUX
-        ::prctl(PR_SET_NAME, watchdog_name);
-#endif
         for (const int other : {0, 1, 2, kept_harness}) {
             ::close(other);
         }
