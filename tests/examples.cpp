@@ -2,6 +2,7 @@
 
 #include <test_tunnel/private_network.hpp>
 #include <test_tunnel/process.hpp>
+#include <test_tunnel/temp_dir.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -137,6 +138,24 @@ TEST_CASE("a program that is no tunnel fails with its whole story", "[examples]"
     CHECK(is_failure(code));
     CHECK_THAT(text, ContainsSubstring("socat: 0 of 4 combinations passed"));
     CHECK_THAT(text, ContainsSubstring("/bin/false TCP4-LISTEN:"));
+}
+
+TEST_CASE("what a tool prints can neither break the XML of a report nor a terminal", "[examples]") {
+    TempDir files;
+    const auto tool = files.write(
+        "tool", "#!/bin/sh\nprintf '\\033[2J <&]]>\"\\001\\377\\n' >&2\nexit 3\n", 0755);
+    for (const auto* const reporter : {"console", "junit", "xml"}) {
+        INFO(reporter);
+        const auto [code, text] = run({SOCAT_TEST, "--prog", tool, "--reporter", reporter});
+        CHECK(is_failure(code));
+        CHECK_THAT(text, ContainsSubstring("\\x1b[2J") && ContainsSubstring("\\x01\\xff"));
+        CHECK(text.find('\x1b') == std::string::npos);
+        CHECK(text.find('\x01') == std::string::npos);
+        CHECK(text.find('\xff') == std::string::npos);
+        // Raw in the log and on the console, escaped where it stands in XML.
+        const bool is_xml = std::string_view{reporter} != "console";
+        CHECK((text.find("&lt;&amp;]]") != std::string::npos) == is_xml);
+    }
 }
 
 TEST_CASE("the offset moves the ports", "[examples]") {

@@ -62,6 +62,8 @@ inline Duration scaled(Duration duration) {
 /// How long each kind of wait may take. All are multiplied by the environment variable
 /// `TEST_TUNNEL_TIMEOUT_SCALE` (default 1) for slow machines, valgrind and emulation.
 struct Timeouts {
+    /// From the start of one half of a tool until it is ready, where the next half waits for that.
+    Duration start = std::chrono::seconds{10};
     /// From the start of the tool until it accepts the first connection.
     Duration connect = std::chrono::seconds{10};
     /// No progress at all on a connection: not one byte came or went.

@@ -86,11 +86,11 @@ public:
     /// Throws ToolEnded as soon as one of its processes has ended, Unexpected where a process that
     /// is none of the tool's listens there, TimedOut after `timeout`. On systems other than Linux
     /// it does make a connection.
-    void await_listening(const Endpoint& endpoint, Duration timeout = Timeouts{}.connect);
+    void await_listening(const Endpoint& endpoint, Duration timeout = Timeouts{}.start);
 
     /// Waits until the process that was added last has written `text` to one of its outputs. Throws
     /// ToolEnded, and TimedOut after `timeout`.
-    void await_output(std::string_view text, Duration timeout = Timeouts{}.connect);
+    void await_output(std::string_view text, Duration timeout = Timeouts{}.start);
 
     /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
     /// within `timeout`; what it has started has `linger` more. Blocks until all have ended.
