@@ -22,31 +22,27 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/child.hpp"
+#include "support/fifo.hpp"
+
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
 
+using support::child;
+using support::Fifo;
+using support::has_children;
+using support::SignalDisposition;
+using support::soon;
+using support::start;
+using support::TemporaryDirectory;
+using support::Words;
+
 namespace fs = std::filesystem;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-/// For what must happen, on a machine that has much else to do.
-Deadline soon() {
-    return Deadline::after(60s);
-}
-
-SpawnOptions child(Words commands) {
-    commands.insert(commands.begin(), CHILD_PROGRAM);
-    return {.argv = std::move(commands)};
-}
-
-Process start(Words commands) {
-    return Process::spawn(child(std::move(commands)));
-}
 
 /// What the child prints; it must end by itself.
 std::string output_of(SpawnOptions options) {
@@ -66,99 +62,10 @@ void wait_for_output(Process& process, const std::string& text) {
                          [&] { return process.out().find(text) != std::string::npos; }));
 }
 
-bool has_children() {
-    return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
-}
-
 std::size_t count_descriptors() {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator{"/proc/self/fd"}, fs::directory_iterator{}));
 }
-
-class TemporaryDirectory {
-public:
-    TemporaryDirectory() {
-        auto name = (fs::temp_directory_path() / "test-tunnel-XXXXXX").string();
-        path_ = detail::checked(::mkdtemp(name.data()) != nullptr ? 0 : -1, name) == 0 ? name : "";
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-
-    /// A file of its own with this content and these permissions.
-    [[nodiscard]] std::string write(const std::string& name, const std::string& content,
-                                    fs::perms permissions) const {
-        std::ofstream{file(name)} << content;
-        fs::permissions(file(name), permissions);
-        return file(name);
-    }
-
-private:
-    fs::path path_;
-};
-
-/// Tells whether a process that the test can't wait for still lives: one that was told to `hold`
-/// it.
-class Fifo {
-public:
-    Fifo() {
-        detail::checked(::mkfifo(path().c_str(), 0600), "mkfifo");
-        fd_ = detail::UniqueFd{detail::checked(
-            ::open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open a FIFO")};
-    }
-
-    [[nodiscard]] std::string path() const { return directory_.file("fifo"); }
-
-    /// Waits until a process has begun to hold it.
-    [[nodiscard]] bool wait_for_holder() const {
-        return read_until([](ssize_t count) { return count > 0; });
-    }
-
-    /// Waits until the last process that held it is gone.
-    [[nodiscard]] bool wait_for_end() const {
-        return read_until([](ssize_t count) { return count == 0; });
-    }
-
-private:
-    template <typename Done>
-    [[nodiscard]] bool read_until(Done done) const {
-        const auto deadline = soon();
-        while (!deadline.passed()) {
-            char byte = 0;
-            if (done(::read(fd_.get(), &byte, 1))) {
-                return true;
-            }
-            pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-            detail::poll_once({&entry, 1}, 10ms);
-        }
-        return false;
-    }
-
-    TemporaryDirectory directory_;
-    detail::UniqueFd fd_;
-};
-
-class SignalDisposition {
-public:
-    explicit SignalDisposition(int number, void (*handler)(int), int flags = 0) : number_{number} {
-        struct sigaction action {};
-        action.sa_handler = handler;
-        action.sa_flags = flags;
-        ::sigaction(number, &action, &before_);
-    }
-    SignalDisposition(const SignalDisposition&) = delete;
-    SignalDisposition& operator=(const SignalDisposition&) = delete;
-    ~SignalDisposition() { ::sigaction(number_, &before_, nullptr); }
-
-private:
-    int number_;
-    struct sigaction before_ {};
-};
 
 class CurrentDirectory {
 public:
@@ -554,7 +461,7 @@ TEST_CASE("a child that closes its standard streams is still waited for", "[proc
     const Fifo fifo;
     auto process = start(
         {"out", "before", "close", "0", "close", "1", "close", "2", "hold", fifo.path(), "wait"});
-    REQUIRE(fifo.wait_for_holder());
+    REQUIRE(fifo.wait_for_holders(1));
     CHECK_FALSE(process.wait(Deadline::after(20ms)));
     CHECK(process.out() == "before");
     CHECK(process.stop(60s).signal() == SIGTERM);
@@ -673,7 +580,7 @@ TEST_CASE("the destructor kills a process and reaps it", "[process]") {
     const Fifo fifo;
     {
         auto process = start({"ignore", "15", "hold", fifo.path(), "wait"});
-        REQUIRE(fifo.wait_for_holder());
+        REQUIRE(fifo.wait_for_holders(1));
     }
     CHECK_FALSE(has_children());
     CHECK(fifo.wait_for_end());
@@ -685,7 +592,7 @@ TEST_CASE("a process is moved, not copied, and another one in its place is kille
     STATIC_CHECK(std::is_nothrow_move_constructible_v<Process>);
     const Fifo fifo;
     auto process = start({"hold", fifo.path(), "wait"});
-    REQUIRE(fifo.wait_for_holder());
+    REQUIRE(fifo.wait_for_holders(1));
     process = start({"exit", "5"});
     CHECK(fifo.wait_for_end());
     auto moved = std::move(process);
@@ -696,7 +603,7 @@ TEST_CASE("a process is moved, not copied, and another one in its place is kille
 TEST_CASE("what a process has started in its group is gone when it has been stopped", "[process]") {
     const Fifo fifo;
     auto process = start({"fork", "hold", fifo.path(), "wait", "parent", "wait"});
-    REQUIRE(fifo.wait_for_holder());
+    REQUIRE(fifo.wait_for_holders(1));
     CHECK(process.stop(60s).signal() == SIGTERM);
     CHECK(fifo.wait_for_end());
 }
@@ -717,7 +624,7 @@ TEST_CASE("what has left the group and holds the pipe hardly delays the end", "[
     const Fifo fifo;
     auto process =
         start({"fork", "leave-group", "say-pid", "hold", fifo.path(), "wait", "parent", "wait"});
-    REQUIRE(fifo.wait_for_holder());
+    REQUIRE(fifo.wait_for_holders(1));
     const auto begin = Clock::now();
     CHECK(process.stop(60s).signal() == SIGTERM);
     CHECK(Clock::now() - begin < 5s); // 100 ms on an idle machine
@@ -737,7 +644,7 @@ TEST_CASE("what has left the group and fills the pipe hardly delays the end", "[
     {
         auto process =
             start({"fork", "leave-group", "hold", fifo.path(), "endless", "parent", "wait"});
-        REQUIRE(fifo.wait_for_holder());
+        REQUIRE(fifo.wait_for_holders(1));
         const auto begin = Clock::now();
         CHECK(process.stop(60s).signal() == SIGTERM);
         CHECK(Clock::now() - begin < 5s);
@@ -779,7 +686,7 @@ TEST_CASE("a process dies with a harness that is killed", "[process]") {
             ::_exit(1);
         }
     }
-    CHECK(fifo.wait_for_holder());
+    CHECK(fifo.wait_for_holders(1));
     CHECK(::kill(harness, SIGKILL) == 0);
     CHECK(::waitpid(harness, nullptr, 0) == harness);
     CHECK(fifo.wait_for_end());

@@ -25,6 +25,7 @@
 #include <test_tunnel/detail/listeners.hpp>
 #include <test_tunnel/socket.hpp>
 
+#include "support/child.hpp"
 #include "support/fifo.hpp"
 #include "support/forked.hpp"
 #include "support/network.hpp"
@@ -35,22 +36,17 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;
 using Catch::Matchers::StartsWith;
 using support::Forked;
+using support::start;
 using support::TemporaryDirectory;
+using support::Words;
 
 namespace {
-
-using Words = std::vector<std::string>;
 
 /// For what must happen, on a machine that has much else to do.
 constexpr auto long_time = 60s;
 
 /// For what must not happen.
 constexpr auto short_time = 100ms;
-
-Process start(Words commands) {
-    commands.insert(commands.begin(), CHILD_PROGRAM);
-    return Process::spawn({.argv = std::move(commands)});
-}
 
 /// The port that a child says it has, which is bound then.
 std::uint16_t told_port(Server& server) {

