@@ -117,7 +117,7 @@ private:
 #else
         const UniqueFd self{};
 #endif
-        const Pipe answer = make_pipe();
+        Pipe answer = make_pipe();
         // Twice: it shall not be a child that somebody who waits for any child would find.
         const pid_t between = checked(::fork(), "fork");
         if (between == 0) {
@@ -133,6 +133,7 @@ private:
                 ::write(answer.write_end.get(), &watching, sizeof watching);
             ::_exit(0);
         }
+        answer.write_end.reset(); // so that the answer ends even where there is none
         retry_eintr([&] { return ::waitpid(between, nullptr, 0); });
         const auto count =
             retry_eintr([&] { return ::read(answer.read_end.get(), &pid_, sizeof pid_); });
