@@ -626,7 +626,7 @@ TEST_CASE("what has left the group and holds the pipe hardly delays the end", "[
         start({"fork", "leave-group", "say-pid", "hold", fifo.path(), "wait", "parent", "wait"});
     REQUIRE(fifo.wait_for_holders(1));
     const auto begin = Clock::now();
-    CHECK(process.stop(60s).signal() == SIGTERM);
+    CHECK(process.stop(60s, 100ms).signal() == SIGTERM);
     CHECK(Clock::now() - begin < 5s); // 100 ms on an idle machine
     const auto output = process.out();
     REQUIRE_THAT(output, StartsWith("pid "));
@@ -646,7 +646,7 @@ TEST_CASE("what has left the group and fills the pipe hardly delays the end", "[
             start({"fork", "leave-group", "hold", fifo.path(), "endless", "parent", "wait"});
         REQUIRE(fifo.wait_for_holders(1));
         const auto begin = Clock::now();
-        CHECK(process.stop(60s).signal() == SIGTERM);
+        CHECK(process.stop(60s, 100ms).signal() == SIGTERM);
         CHECK(Clock::now() - begin < 5s);
     }
     CHECK(fifo.wait_for_end()); // by SIGPIPE: nobody has the other end any more
