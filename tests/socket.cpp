@@ -111,9 +111,9 @@ class Interruptions {
 public:
     Interruptions() {
         struct sigaction action {};
-        action.sa_handler = [](int) { count_ = count_ + 1; };
+        action.sa_handler = [](int) { seen = seen + 1; };
         ::sigaction(SIGALRM, &action, &before_);
-        count_ = 0;
+        seen = 0;
         const itimerval often{.it_interval = {0, 2000}, .it_value = {0, 2000}};
         ::setitimer(ITIMER_REAL, &often, nullptr);
     }
@@ -125,10 +125,10 @@ public:
         ::sigaction(SIGALRM, &before_, nullptr);
     }
 
-    [[nodiscard]] static int count() { return count_; }
+    [[nodiscard]] static int count() { return seen; }
 
 private:
-    static inline volatile sig_atomic_t count_ = 0;
+    static inline volatile sig_atomic_t seen = 0;
     struct sigaction before_ {};
 };
 
