@@ -130,9 +130,10 @@ inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 /// client is left out. Connections are made one after the other; each takes at most half a second.
 ///
 /// With a `limit` the search of a family stops when so many of its addresses have a client,
-/// and that of an address's clients when it has so many.
+/// and that of an address's clients when it has `client_limit` (default: as many).
 inline std::vector<AddrPort> find_pairs(const Config& config, const std::vector<AddrPort>& ports,
-                                        std::size_t limit = no_limit) {
+                                        std::size_t limit = no_limit,
+                                        std::optional<std::size_t> client_limit = std::nullopt) {
     std::vector<AddrPort> result;
     for (const auto& target : ports) {
         const auto same_family = [&](const AddrPort& other) {
@@ -142,7 +143,7 @@ inline std::vector<AddrPort> find_pairs(const Config& config, const std::vector<
             limit) {
             continue;
         }
-        auto clients = detail::find_clients(config, target, ports, limit);
+        auto clients = detail::find_clients(config, target, ports, client_limit.value_or(limit));
         if (clients.empty()) {
             config.log->info(
                 fmt::format("{} is left out: nobody can connect to it", target.address));
@@ -270,7 +271,7 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
     constexpr std::ptrdiff_t batch_size = 4;
     constexpr std::size_t wanted = 2;
     // With three clients to choose from, all four addresses of a combination can differ.
-    constexpr std::size_t limit = 3;
+    constexpr std::size_t wanted_clients = 3;
     const auto addresses = get_addresses(config);
     std::vector<AddrPort> usable;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
@@ -278,7 +279,8 @@ inline std::vector<Pair> discover_pairs(const Config& config) {
         const auto deadline = Deadline::after(config.timeouts.connect);
         std::size_t found = 0;
         const auto look_at = [&](const std::vector<Address>& some) {
-            for (auto& entry : find_pairs(config, find_ports(config, some), limit)) {
+            for (auto& entry :
+                 find_pairs(config, find_ports(config, some), wanted, wanted_clients)) {
                 config.log->info(fmt::format("{} can be reached from {}", entry.address,
                                              detail::joined(entry.clients, ", ")));
                 usable.push_back(std::move(entry));
