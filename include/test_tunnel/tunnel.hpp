@@ -122,8 +122,8 @@ protected:
 
 private:
     void stop(PairRun& run);
-    [[nodiscard]] CheckResult failure(const PairResult& pair, std::string expected,
-                                      std::string actual, std::optional<Server>& server) const;
+    [[nodiscard]] CheckResult failure(PairResult& pair, std::string expected, std::string actual,
+                                      std::optional<Server>& server) const;
     void require_silence(Socket& socket) const;
     [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
 
@@ -190,13 +190,10 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
             throw SetupError{
                 fmt::format("{}: {}: {}", pair_name_, steps_.back().name, error.what())};
         }
-        result.steps = steps_;
         check = failure(result, expected(), error.what(), server);
     } catch (const Unexpected& error) {
-        result.steps = steps_;
         check = failure(result, error.expected(), error.actual(), server);
     } catch (const std::exception& error) {
-        result.steps = steps_;
         check = failure(result, expected(), error.what(), server);
     }
     check.id = "hello";
@@ -347,8 +344,9 @@ inline void TestTunnel::stop(PairRun& run) {
     detail::judge_end(server, ended, traits(), expected(), run.notes);
 }
 
-inline CheckResult TestTunnel::failure(const PairResult& pair, std::string expected,
-                                       std::string actual, std::optional<Server>& server) const {
+inline CheckResult TestTunnel::failure(PairResult& pair, std::string expected, std::string actual,
+                                       std::optional<Server>& server) const {
+    pair.steps = steps_;
     if (server) {
         // A connection that breaks is often the first that is seen of a crash.
         constexpr auto grace = std::chrono::milliseconds{50};
