@@ -20,8 +20,9 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-/// The example in the network of this test.
+/// The example in the network of this test. What the tools do at other levels is another test's.
 Process start(std::vector<std::string> argv, Environment environment = utf8_environment()) {
+    argv.insert(argv.begin() + 1, {"--level", "hello"});
     environment["TEST_TUNNEL_NETWORK"] = "host";
     return Process::spawn({.argv = std::move(argv), .environment = std::move(environment)});
 }

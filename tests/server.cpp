@@ -281,7 +281,7 @@ TEST_CASE("a limit ends a wait and says what was awaited", "[server]") {
     CHECK_THROWS_MATCHES(
         socket.accept(), TimedOut,
         MessageMatches(StartsWith("the " + detail::text_of(detail::scaled(50ms)) +
-                                  " for one pair were over while waiting for a connection") &&
+                                  " for one check were over while waiting for a connection") &&
                        ContainsSubstring(socket.local().text())));
     const auto waited = Clock::now() - begin;
     CHECK(waited < long_time / 2);

@@ -6,16 +6,24 @@
 
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
+#include "checks.hpp"
 #include "config.hpp"
 #include "error.hpp"
+#include "level.hpp"
 #include "private_network.hpp"
 #include "process.hpp"
+#include "tunnel.hpp"
 
 namespace test_tunnel::catch2 {
 
@@ -28,6 +36,10 @@ struct Options {
     int offset = 0;
     bool verbose = false;
     std::string network;
+    std::optional<std::string> level;
+    std::vector<std::string> only;
+    std::vector<std::string> except;
+    std::optional<std::uint64_t> seed;
 };
 
 inline Options& options() {
@@ -46,6 +58,12 @@ inline ConfigProg config_for(const std::string& default_prog) {
     config.offset = options.offset;
     config.verbose = options.verbose;
     config.prog = options.prog.value_or(default_prog);
+    if (options.level) {
+        config.level = parse_level(*options.level);
+    }
+    config.only = options.only;
+    config.except = options.except;
+    config.seed = options.seed;
     try {
         test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
@@ -57,9 +75,10 @@ inline ConfigProg config_for(const std::string& default_prog) {
     return config;
 }
 
-/// A `main` for tests of tunnels: adds --prog, --offset, --verbose and --network to Catch2's own
-/// options, enters the network that is asked for (default: the environment variable
-/// `TEST_TUNNEL_NETWORK`, else `auto`), and runs the tests. Returns the exit status.
+/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --seed, --offset,
+/// --verbose, --network and --list-tunnel-checks to Catch2's own options, enters the network that
+/// is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and runs
+/// the tests. Returns the exit status.
 inline int main(int argc, char** argv) {
     auto& options = detail::options();
     Catch::Session session;
@@ -69,13 +88,46 @@ inline int main(int argc, char** argv) {
         options.prog = prog;
         return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
     };
+    const auto set_level = [&options](const std::string& level) {
+        try {
+            parse_level(level);
+        } catch (const InvalidConfig& error) {
+            return Catch::Clara::ParserResult::runtimeError(error.what());
+        }
+        options.level = level;
+        return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
+    };
+    const auto set_seed = [&options](const std::string& text) {
+        std::uint64_t seed = 0;
+        const auto* const end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, seed);
+        if (error != std::errc{} || rest != end) {
+            return Catch::Clara::ParserResult::runtimeError("'" + text + "' is no seed");
+        }
+        options.seed = seed;
+        return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
+    };
+    bool list_checks = false;
     session.cli(session.cli() | Opt(set_prog, "program")["--prog"]("the program under test") |
+                Opt(set_level, "level")["--level"]("hello, standard (the default) or strict") |
+                Opt(options.only, "pattern")["--check"](
+                    "only checks whose id matches, as data.*; may be given more than once") |
+                Opt(options.except, "pattern")["--not-check"]("no checks whose id matches") |
+                Opt(set_seed, "number")["--seed"]("from which all data is made") |
+                Opt(list_checks)["--list-tunnel-checks"]("list what a tunnel is tested for") |
                 Opt(options.offset, "number")["--offset"](
                     "added to the first port tried; --offset=-100 where it is negative") |
                 Opt(options.verbose)["--verbose"]("log all details") |
                 Opt(options.network, "network")["--network"]("auto, private or host"));
     if (const int status = session.applyCommandLine(argc, argv); status != 0) {
         return status;
+    }
+    if (list_checks) {
+        for (const auto& check : checks()) {
+            std::puts(fmt::format("{:<24} {:<9} {}", check.id, text_of(check.level), check.title)
+                          .c_str());
+        }
+        return 0;
     }
     const auto& data = session.configData();
     const bool runs_tests = !data.showHelp && !data.libIdentify && !data.listTests &&

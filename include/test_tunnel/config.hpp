@@ -1,9 +1,14 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "deadline.hpp"
+#include "level.hpp"
 #include "log.hpp"
 #include "utf8_env.hpp"
 
@@ -22,6 +27,22 @@ struct Config {
 
     /// Leave the files of a tool that has failed where they are (see TempDir).
     bool keep = false;
+
+    /// How thoroughly a run tests.
+    Level level = Level::standard;
+
+    /// Which of the level's checks are run: those whose id matches one of `only` (all, where that
+    /// is empty) and none of `except`. A `*` stands for any characters: "data.*". A pattern that
+    /// matches no check at all is an InvalidConfig.
+    std::vector<std::string> only{};
+    std::vector<std::string> except{};
+
+    /// From what all data is made that goes through the tunnel. Nothing: a new one each time; it is
+    /// in the report.
+    std::optional<std::uint64_t> seed{};
+
+    /// How long the check `idle` stays silent at `Level::strict`.
+    Duration idle = std::chrono::seconds{70};
 
     Timeouts timeouts;
 };

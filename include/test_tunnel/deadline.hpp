@@ -73,8 +73,8 @@ struct Timeouts {
     /// From the end of the tool's process until what it has started has ended too: a child that
     /// still serves the connection that was closed last.
     Duration linger = std::chrono::seconds{2};
-    /// All of one pair but the stopping of the tool, whatever progress is made.
-    Duration pair = std::chrono::seconds{120};
+    /// All of one check but the stopping of the tool, whatever progress is made.
+    Duration check = std::chrono::seconds{120};
 };
 
 /// A point in time after which a wait is given up.

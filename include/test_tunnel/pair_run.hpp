@@ -1,14 +1,31 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "check.hpp"
+#include "config.hpp"
+#include "deadline.hpp"
+#include "detail/judge.hpp"
 #include "discovery/pairs.hpp"
+#include "level.hpp"
+#include "pattern.hpp"
+#include "report.hpp"
 #include "server.hpp"
 #include "socket.hpp"
+#include "stream.hpp"
+#include "traits.hpp"
 
 namespace test_tunnel {
+
+class TestTunnel;
 
 /// Both ends of one connection through the tunnel.
 struct Connection {
@@ -18,19 +35,171 @@ struct Connection {
     Socket server;
 };
 
-/// What the steps of one pair share.
-struct PairRun {
-    const Pair& pair;
-    /// Listens at `pair.svc_listen.listen()` since before the tool was started.
-    Socket& listener;
-    /// The tool.
-    Server& server;
-    /// What goes into the report beside the results.
-    std::vector<std::string>& notes;
-    /// How many connections have been made to the tool.
-    int connections = 0;
+/// What the checks of one pair are given: connections through the tool, which is started where it
+/// does not run, and what they say of what they do and see.
+class PairRun {
+public:
+    PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed);
+
+    // --- What is tested
+
+    /// Where the tool that is running now listens and connects to. Another one, started after a
+    /// failure, has other ports.
+    [[nodiscard]] const Pair& pair() const noexcept { return pair_; }
+    [[nodiscard]] const ConfigProg& config() const noexcept;
+    [[nodiscard]] const Traits& traits() const noexcept { return traits_; }
+    [[nodiscard]] bool strict() const noexcept { return config().level == Level::strict; }
+
+    /// The tool; started where it does not run.
+    [[nodiscard]] Server& server();
+    /// To be given to what waits for the tool.
+    [[nodiscard]] std::weak_ptr<Watch> watch() { return server().watch(); }
+    /// Listens at `pair().svc_listen.listen()` since before the tool was started. It may be
+    /// replaced by another socket that is bound there; it must listen again when the check ends.
+    [[nodiscard]] Socket& listener();
+
+    // --- Connections
+
+    /// One connection through the tunnel, after the handshake, with no byte on it: as
+    /// `TestTunnel::connect`. Starts the tool where it does not run, or has ended after a
+    /// connection as a tool does that serves just one.
+    [[nodiscard]] Connection connect();
+
+    /// A client's connection to the tool, on which nothing has been said.
+    [[nodiscard]] Socket connect_client();
+
+    /// The tool's handshake on a client's connection: as `TestTunnel::handshake`.
+    std::optional<Endpoint> handshake(Socket& client);
+
+    /// The `server` end of a connection that is under way: as `TestTunnel::accept`.
+    [[nodiscard]] Socket accept(Socket& client);
+
+    /// The two directions of a connection, in the text of failures.
+    static constexpr const char* up = "client → server";
+    static constexpr const char* down = "server → client";
+
+    /// One line of text, which is never the same, goes through; `name` is `up` or `down`.
+    void say(Socket& from, Socket& to, std::string_view name);
+
+    /// A few bytes each way on a connection: it works, and there is nothing on it that nobody has
+    /// written. The client speaks first.
+    void round_trip(Connection& connection);
+
+    /// After a disturbance: a new connection, and a round trip on it.
+    void sentinel();
+
+    /// Nothing arrives at any of `sockets` for `duration`; by default, has arrived.
+    void require_silence(std::vector<Socket*> sockets, Duration duration = Duration::zero());
+
+    /// No connection has arrived at the server that no client has asked for.
+    void require_no_stranger();
+
+    /// The other side has closed: the clean end of the stream must follow, unless the traits say
+    /// that the tool does not pass it on.
+    void demand_end(Socket& reader, std::string_view name);
+
+    /// Carries streams, with the configuration's timeout; at most a second of new data at
+    /// `Level::standard`.
+    void transfer(std::vector<Stream> streams);
+
+    /// That a tool is concurrent is learnt once; throws NotApplicable where it is not.
+    void need_concurrency();
+
+    // --- The tool's life
+
+    /// How many connections have been made to the tool that is running.
+    [[nodiscard]] int connections() const noexcept { return connections_; }
+    /// Whether a tool is running, or was when it was last looked at.
+    [[nodiscard]] bool has_server() const noexcept { return server_.has_value(); }
+    /// Stops the tool and demands that it ends as it should. The next connection starts another.
+    void stop();
+    /// After a check, and wherever all connections have been closed: the tool must run on, or have
+    /// ended as one does that serves just one connection.
+    void settle();
+    /// The tool may be in any state: it is killed at the end of the check, and not judged.
+    void discard() noexcept { discarded_ = true; }
+
+    // --- The account
+
+    /// Names what happens from now on. `from` and `to` say who acts on whom, in the account's
+    /// picture.
+    void step(std::string name, std::string expected, Party from = Party::tool,
+              Party to = Party::tool);
+    [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
+
+    /// Adds to the report something that is no failure; once for a pair.
+    void note(std::string text, std::string_view trait = {});
+
+    /// Judges what a tool does where correct tools differ, by what is declared: `subject` says of
+    /// what in words ("half-close by the client"). Throws Unexpected where it is worse than
+    /// declared and, at `Level::strict`, where it is not declared and not the rule. `rule` is what
+    /// needs no declaration; nothing, where there is no rule.
+    template <typename Value>
+    void judge(std::string_view trait, std::string_view subject,
+               const std::optional<Value>& declared, Value actual, std::optional<Value> rule);
+
+    /// Different for each check, pair and number: what a connection's data is made of.
+    [[nodiscard]] Pattern pattern(std::uint64_t number = 0) const {
+        return pattern_.derive(number);
+    }
+
+    /// A wait that is named in seconds is a tenth of it at `Level::standard`.
+    [[nodiscard]] Duration wait(Duration strict_duration) const {
+        return strict() ? strict_duration : strict_duration / 10;
+    }
+
+    /// When a check should write no more, so that a slow tool takes no longer; never at
+    /// `Level::strict`.
+    [[nodiscard]] std::optional<Deadline> soft_end() const {
+        using namespace std::chrono_literals;
+        return strict() ? std::nullopt : std::optional{Deadline{Clock::now() + 1s}};
+    }
+
+private:
+    friend class TestTunnel;
+
+    void begin(std::string_view check);
+    void start();
+    [[nodiscard]] bool has_ended_well();
+    void serves_just_one();
+
+    TestTunnel& tunnel_;
+    Traits traits_;
+    Pair pair_;
+    Pattern seed_;
+    Pattern pattern_;
+    std::optional<Socket> listener_;
+    std::optional<Server> server_;
+    int starts_ = 0;
+    int connections_ = 0;
+    bool discarded_ = false;
     /// The inode of the tool's end of its last connection to the server; 0 where it is not known.
-    std::uint64_t tool_socket = 0;
+    std::uint64_t tool_socket_ = 0;
+    // What has been learnt about the tool.
+    bool one_shot_ = false;
+    bool speaks_first_ = false;
+    std::optional<bool> concurrent_;
+    /// For all waits on a new connection, instead of the configuration's timeouts.
+    std::optional<Duration> patience_;
+    std::uint64_t said_ = 0;
+    std::set<std::string> noted_;
+    // Of the check that is being run.
+    std::string name_;
+    Clock::time_point started_;
+    std::vector<Step> steps_;
+    std::vector<Note> notes_;
 };
+
+template <typename Value>
+void PairRun::judge(std::string_view trait, std::string_view subject,
+                    const std::optional<Value>& declared, Value actual, std::optional<Value> rule) {
+    const auto verdict = detail::judge(trait, subject, declared, actual, rule, strict());
+    if (!verdict.note.empty()) {
+        note(verdict.note, trait);
+    }
+    if (!verdict.failure.empty()) {
+        throw Unexpected{verdict.expected, verdict.failure};
+    }
+}
 
 } // namespace test_tunnel

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -53,6 +54,15 @@ struct Step {
     Duration begin{};
 };
 
+/// Something about a tool that is worth knowing although it is no failure.
+struct Note {
+    /// The member of Traits that it is about; empty where there is none.
+    std::string trait;
+    std::string text;
+
+    friend bool operator==(const Note&, const Note&) = default;
+};
+
 /// One check on one pair.
 struct CheckResult {
     /// Stable from one version to the next: "hello".
@@ -64,28 +74,44 @@ struct CheckResult {
     std::string actual{};
     /// The whole account of a failure, else the reason, where there is one.
     std::string account{};
+    /// What was observed: a deviation, declared or not.
+    std::vector<Note> notes{};
+    /// What was done, in that order; of a failure, the last one is the one that failed.
+    std::vector<Step> steps{};
     Duration duration{};
 };
 
 /// All checks on one pair.
 struct PairResult {
     Pair pair;
+    /// In the order in which they were run.
     std::vector<CheckResult> checks;
-    /// What is worth knowing of a pair that passed: a declared deviation, an odd exit status.
-    std::vector<std::string> notes;
-    /// What was done, in that order; of a failed pair, the last one before the stop is the one that
-    /// failed.
-    std::vector<Step> steps;
     /// From the first step until the tool had ended.
     Duration duration{};
 
     /// Whether a check passed and none failed.
-    [[nodiscard]] bool passed() const { return has(Outcome::passed) && !has(Outcome::failed); }
+    [[nodiscard]] bool passed() const {
+        return count(Outcome::passed) > 0 && count(Outcome::failed) == 0;
+    }
 
-    /// Whether there is a check with this outcome.
-    [[nodiscard]] bool has(Outcome outcome) const {
-        return std::any_of(checks.begin(), checks.end(),
-                           [&](const CheckResult& check) { return check.outcome == outcome; });
+    /// How many checks have this outcome.
+    [[nodiscard]] std::size_t count(Outcome outcome) const {
+        return static_cast<std::size_t>(
+            std::count_if(checks.begin(), checks.end(),
+                          [&](const CheckResult& check) { return check.outcome == outcome; }));
+    }
+
+    /// "passed: 38 checks, 2 not applicable, 912 ms".
+    [[nodiscard]] std::string text() const {
+        auto result = fmt::format("{}: ", passed() ? "passed" : "FAILED");
+        for (const auto outcome :
+             {Outcome::failed, Outcome::passed, Outcome::not_applicable, Outcome::skipped}) {
+            if (const auto number = count(outcome); number > 0) {
+                result += fmt::format("{} {}, ", number,
+                                      outcome == Outcome::failed ? "failed" : text_of(outcome));
+            }
+        }
+        return result + detail::text_of(duration);
     }
 };
 
@@ -94,6 +120,8 @@ struct Report {
     /// The tool: `TestTunnel::slug`.
     std::string slug;
     std::vector<PairResult> pairs;
+    /// From what the data was made (`Config::seed`).
+    std::uint64_t seed = 0;
 
     /// Whether there was a pair and all passed: a run that tested nothing has not passed.
     [[nodiscard]] bool passed() const { return !pairs.empty() && passed_pairs() == pairs.size(); }
@@ -103,20 +131,22 @@ struct Report {
             pairs.begin(), pairs.end(), [](const PairResult& result) { return result.passed(); }));
     }
 
-    /// One line for all, then one a pair: "client → tool, tool → server".
+    /// One line for all, then one a pair, "client → tool, tool → server", then what was noted, each
+    /// once, with the pairs where it was not noted on all of them.
     [[nodiscard]] std::string summary() const {
         auto result =
             fmt::format("{}: {} of {} combinations passed", slug, passed_pairs(), pairs.size());
         for (const auto& entry : pairs) {
             const auto& [proxy_listen, svc_listen] = entry.pair;
-            result +=
-                fmt::format("\n  {}  {}  {:>7}  {} → {}, {} → {}", entry.pair.name(),
-                            entry.passed() ? "passed" : "FAILED", detail::text_of(entry.duration),
-                            proxy_listen.client().address, proxy_listen.listen(),
-                            svc_listen.client().address, svc_listen.listen());
-            for (const auto& note : entry.notes) {
-                result += fmt::format("\n       note: {}", note);
-            }
+            result += fmt::format("\n  {}  {}  {} → {}, {} → {}", entry.pair.name(), entry.text(),
+                                  proxy_listen.client().address, proxy_listen.listen(),
+                                  svc_listen.client().address, svc_listen.listen());
+        }
+        for (const auto& [text, where] : notes()) {
+            result += fmt::format("\n  note: {}{}", text,
+                                  where.size() == pairs.size()
+                                      ? ""
+                                      : fmt::format(" ({})", detail::joined(where, ", ")));
         }
         return result;
     }
@@ -128,6 +158,27 @@ struct Report {
             for (const auto& check : entry.checks) {
                 if (check.outcome == Outcome::failed) {
                     result += "\n\n" + check.account;
+                }
+            }
+        }
+        return result;
+    }
+
+    /// What was noted, each text once, and on which pairs.
+    [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> notes() const {
+        std::vector<std::pair<std::string, std::vector<std::string>>> result;
+        for (const auto& entry : pairs) {
+            for (const auto& check : entry.checks) {
+                for (const auto& note : check.notes) {
+                    auto known = std::find_if(result.begin(), result.end(), [&](const auto& other) {
+                        return other.first == note.text;
+                    });
+                    if (known == result.end()) {
+                        known = result.insert(result.end(), {note.text, {}});
+                    }
+                    if (known->second.empty() || known->second.back() != entry.pair.name()) {
+                        known->second.push_back(entry.pair.name());
+                    }
                 }
             }
         }

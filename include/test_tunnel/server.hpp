@@ -164,7 +164,7 @@ private:
 
         void require_time(std::string_view awaited) const override {
             if (end.passed()) {
-                throw TimedOut{fmt::format("the {} for one pair were over while waiting for {}",
+                throw TimedOut{fmt::format("the {} for one check were over while waiting for {}",
                                            detail::text_of(detail::scaled(limit)), awaited)};
             }
         }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ public:
     /// Waits for a connection, which gets this socket's timeout and watch.
     [[nodiscard]] Socket accept();
 
+    /// The connection that is there already, if there is one; does not wait.
+    [[nodiscard]] std::optional<Socket> try_accept();
+
     /// Connects. False where the other side refuses; the socket can't be used any more then.
     [[nodiscard]] bool try_connect(const Endpoint& endpoint);
 
@@ -68,6 +72,9 @@ public:
 
     /// Waits for data and stores at most `size` bytes of it; 0 means end of stream.
     [[nodiscard]] std::size_t read_some(char* buffer, std::size_t size);
+
+    /// The same without waiting: nothing where nothing has arrived.
+    [[nodiscard]] std::optional<std::size_t> try_read(char* buffer, std::size_t size);
 
     /// Reads exactly `size` bytes, however they are cut up. Throws Unexpected where the stream
     /// ends before.
@@ -82,6 +89,15 @@ public:
 
     /// Writes all of it; waits while the other side takes nothing.
     void write(std::string_view data);
+
+    /// Writes as much of it as is taken without waiting; returns how much that was.
+    [[nodiscard]] std::size_t try_write(std::string_view data);
+
+    /// How many bytes have been written so far.
+    [[nodiscard]] std::uint64_t written() const noexcept { return written_; }
+
+    /// How much may arrive before it is read (SO_RCVBUF): to be set before the connection is made.
+    void set_receive_buffer(std::size_t size);
 
     /// Ends this direction of the stream; the other one goes on.
     void shutdown_write();
@@ -104,6 +120,7 @@ private:
     std::optional<Endpoint> peer_;
     Duration timeout_;
     std::weak_ptr<Watch> watch_;
+    std::uint64_t written_ = 0;
 };
 
 /// A TCP socket with the timeout of `config`, address reuse on, bound to `endpoint`; an IPv6 socket
@@ -189,7 +206,7 @@ inline void Socket::listen(int backlog) {
     }
 }
 
-inline Socket Socket::accept() {
+inline std::optional<Socket> Socket::try_accept() {
     for (;;) {
         detail::SocketAddress from;
         detail::UniqueFd accepted{detail::retry_eintr(
@@ -200,10 +217,20 @@ inline Socket Socket::accept() {
         }
         const int error = errno;
         if (error == EAGAIN || error == EWOULDBLOCK) {
-            wait(POLLIN, "a connection");
-        } else if (error != ECONNABORTED) { // a client that has gone again: wait for the next
+            return std::nullopt;
+        }
+        if (error != ECONNABORTED) { // a client that has gone again: take the next
             throw SystemError{fmt::format("accept on {}", local()), error};
         }
+    }
+}
+
+inline Socket Socket::accept() {
+    for (;;) {
+        if (auto accepted = try_accept()) {
+            return *std::move(accepted);
+        }
+        wait(POLLIN, "a connection");
     }
 }
 
@@ -239,16 +266,23 @@ inline std::size_t Socket::read_some(char* buffer, std::size_t size) {
             // A tool that never stops to write must not keep the call from ending either.
             watch->require_time("data");
         }
-        const auto count = detail::retry_eintr([&] { return ::recv(fd(), buffer, size, 0); });
-        if (count >= 0) {
-            return static_cast<std::size_t>(count);
-        }
-        const int error = errno;
-        if (error != EAGAIN && error != EWOULDBLOCK) {
-            throw SystemError{fmt::format("read ({})", name()), error};
+        if (const auto count = try_read(buffer, size)) {
+            return *count;
         }
         wait(POLLIN, "data");
     }
+}
+
+inline std::optional<std::size_t> Socket::try_read(char* buffer, std::size_t size) {
+    const auto count = detail::retry_eintr([&] { return ::recv(fd(), buffer, size, 0); });
+    const int error = errno;
+    if (count >= 0) {
+        return static_cast<std::size_t>(count);
+    }
+    if (error != EAGAIN && error != EWOULDBLOCK) {
+        throw SystemError{fmt::format("read ({})", name()), error};
+    }
+    return std::nullopt;
 }
 
 inline std::string Socket::read(std::size_t size) {
@@ -291,17 +325,35 @@ inline void Socket::write(std::string_view data) {
         if (const auto watch = watch_.lock()) {
             watch->require_time("data to be taken");
         }
-        const auto count = detail::retry_eintr(
-            [&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); });
-        const int error = errno;
-        if (count >= 0) {
-            data.remove_prefix(static_cast<std::size_t>(count));
-        } else if (error == EAGAIN || error == EWOULDBLOCK) {
+        const auto count = try_write(data);
+        data.remove_prefix(count);
+        if (count == 0) {
             wait(POLLOUT, "data to be taken");
-        } else {
-            throw SystemError{fmt::format("write ({})", name()), error};
         }
     }
+}
+
+inline std::size_t Socket::try_write(std::string_view data) {
+    if (data.empty()) {
+        return 0;
+    }
+    const auto count =
+        detail::retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); });
+    const int error = errno;
+    if (count >= 0) {
+        written_ += static_cast<std::uint64_t>(count);
+        return static_cast<std::size_t>(count);
+    }
+    if (error != EAGAIN && error != EWOULDBLOCK) {
+        throw SystemError{fmt::format("write ({})", name()), error};
+    }
+    return 0;
+}
+
+inline void Socket::set_receive_buffer(std::size_t size) {
+    const int value = static_cast<int>(size);
+    detail::checked(::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &value, sizeof value),
+                    "setsockopt(SO_RCVBUF)");
 }
 
 inline void Socket::shutdown_write() {

@@ -9,14 +9,18 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "check.hpp"
+#include "checks.hpp"
 #include "config.hpp"
 #include "deadline.hpp"
 #include "detail/account.hpp"
+#include "detail/reported_source.hpp"
 #include "detail/verdict.hpp"
 #include "discovery.hpp"
 #include "error.hpp"
@@ -76,6 +80,13 @@ public:
     /// Tests the tool on one pair. Throws SetupErrors only.
     [[nodiscard]] PairResult run_pair(const Pair& pair);
 
+    /// All that a tunnel must do, in that order; `config().level`, `only` and `except` select from
+    /// it. To be overridden in order to add checks of one's own.
+    [[nodiscard]] virtual std::vector<Check> checks() const { return test_tunnel::checks(); }
+
+    /// From what the data is made: `config().seed`, or one that was drawn by lot.
+    [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+
     /// The free function `expect_read`, with a line in the log.
     std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
                             std::optional<std::size_t> compare_len = std::nullopt);
@@ -87,20 +98,15 @@ protected:
     /// Throws ToolMissing, ToolNotExecutable.
     [[nodiscard]] Process spawn(std::vector<std::string> argv) const;
 
-    /// Names what happens from now on, for the log and for the account of a failure.
-    /// `from` and `to` say who acts on whom, in the account's picture.
-    void step(std::string name, std::string expected, Party from = Party::tool,
-              Party to = Party::tool);
-
     /// Connects the client, from the pair's own port the first time, from any later on, trying
     /// again with a new socket as long as it is refused: after a quarter of a millisecond first,
     /// after 5 ms at the most, until `config().timeouts.connect` is over. Throws ToolEnded as soon
     /// as the tool has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);
 
-    /// One connection through the tunnel, as many times as you like: `connect_client`, `handshake`,
-    /// `accept`, `verify_source`. To be overridden for a tool that connects onwards only when the
-    /// client has said something.
+    /// One connection through the tunnel, as many times as the checks like: `connect_client`,
+    /// `handshake`, `accept`, `verify_source`. A tool that connects onwards only when the client
+    /// has said something is told something, which is read again at the other end.
     virtual Connection connect(PairRun& run);
 
     /// Waits for the tool's connection to the server. A tool that ends the client's connection
@@ -113,28 +119,26 @@ protected:
     void verify_source(PairRun& run, const Endpoint& source,
                        const std::optional<Endpoint>& reported);
 
-    /// What is done with a connection: the server says Hello, then the client, then the client
-    /// closes, and the server must see a clean end of stream.
-    virtual void transfer(PairRun& run, Connection& connection);
-
-    /// All that is done with one pair while the tool runs: one connection, one transfer.
-    virtual void check_pair(PairRun& run);
-
 private:
-    void stop(PairRun& run);
-    [[nodiscard]] CheckResult failure(PairResult& pair, std::string expected, std::string actual,
-                                      std::optional<Server>& server) const;
-    void require_silence(Socket& socket) const;
-    [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
+    friend class PairRun;
+
+    [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check);
+    [[nodiscard]] CheckResult failure(PairRun& run, std::string expected, std::string actual) const;
+    bool await_connection(PairRun& run, Socket& client, Duration patience) const;
 
     ConfigProg config_;
-    // Of the pair that is being tested.
-    std::string pair_name_;
-    Clock::time_point started_;
-    std::vector<Step> steps_;
+    std::uint64_t seed_;
 };
 
-inline TestTunnel::TestTunnel(ConfigProg config) : config_{std::move(config)} {
+} // namespace test_tunnel
+
+#include "detail/pair_run.hpp"
+
+namespace test_tunnel {
+
+inline TestTunnel::TestTunnel(ConfigProg config)
+    : config_{std::move(config)},
+      seed_{config_.seed ? *config_.seed : std::uint64_t{std::random_device{}()}} {
     if (!config_.log) {
         throw InvalidConfig{"the configuration has no logger (Config::log is null)"};
     }
@@ -151,7 +155,8 @@ inline void TestTunnel::run() {
 }
 
 inline Report TestTunnel::run_all() {
-    Report report{slug(), {}};
+    select(config_, checks()); // what is wrong with the configuration is told first
+    Report report{slug(), {}, seed_};
     for (const auto& pair : discover_pairs(config_)) {
         report.pairs.push_back(run_pair(pair));
     }
@@ -160,194 +165,70 @@ inline Report TestTunnel::run_all() {
 }
 
 inline PairResult TestTunnel::run_pair(const Pair& pair) {
-    PairResult result{pair, {}, {}, {}, {}};
-    pair_name_ = fmt::format("{} {}", slug(), pair.name());
-    started_ = Clock::now();
-    steps_.clear();
-    config_.log->info(fmt::format("{}: {}", pair_name_, pair.text()));
-    CheckResult check;
-    std::optional<Server> server;
-    try {
-        // Before the tool is started: whenever it connects, somebody listens.
-        step("listen", fmt::format("the server can listen at {}", pair.svc_listen.listen()),
-             Party::server, Party::server);
-        auto listener = bind_to(config_, pair.svc_listen.listen());
-        listener.listen();
-
-        step("start", "the tool can be started");
-        server.emplace(spawn_server(pair.proxy_listen, pair.svc_listen));
-        server->limit(config_.timeouts.pair);
-        listener.watch(server->watch());
-
-        PairRun run{pair, listener, *server, result.notes};
-        check_pair(run);
-
-        stop(run);
-    } catch (const SetupError&) {
-        throw;
-    } catch (const SystemError& error) {
-        if (!server) { // the machine's fault: no descriptors, no processes, a port that was taken
-            throw SetupError{
-                fmt::format("{}: {}: {}", pair_name_, steps_.back().name, error.what())};
+    const auto selected = select(config_, checks());
+    const auto started = Clock::now();
+    PairResult result{pair, {}, {}};
+    config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), pair.text()));
+    PairRun run{*this, pair, seed_};
+    bool is_tunnel = true;
+    for (const auto& check : selected) {
+        CheckResult entry;
+        if (is_tunnel) {
+            entry = run_check(run, check);
+            // One failure, and not forty.
+            is_tunnel = entry.outcome != Outcome::failed || check.level != Level::hello;
+        } else {
+            entry.outcome = Outcome::skipped;
+            entry.account = fmt::format("not tried, since {} failed", selected.front().id);
         }
-        check = failure(result, expected(), error.what(), server);
-    } catch (const Unexpected& error) {
-        check = failure(result, error.expected(), error.actual(), server);
-    } catch (const std::exception& error) {
-        check = failure(result, expected(), error.what(), server);
+        entry.id = check.id;
+        result.checks.push_back(std::move(entry));
     }
-    check.id = "hello";
-    check.duration = Clock::now() - started_;
-    result.duration = check.duration;
-    result.steps = std::move(steps_);
-    config_.log->info(fmt::format("{}: {}: {}", pair_name_, text_of(check.outcome),
-                                  detail::timeline(result.steps)));
-    result.checks.push_back(std::move(check));
+    if (run.has_server()) {
+        run.server().stop(config_.timeouts.stop, config_.timeouts.linger);
+    }
+    result.duration = Clock::now() - started;
+    config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), result.text()));
     return result;
 }
 
-inline void TestTunnel::check_pair(PairRun& run) {
-    auto connection = connect(run);
-    transfer(run, connection);
-}
-
-inline Socket TestTunnel::connect_client(PairRun& run) {
-    const auto target = run.pair.proxy_listen.listen();
-    const auto watch = run.server.watch().lock();
-    step("connect", fmt::format("the tool accepts a connection at {}", target), Party::client);
-    const auto deadline = Deadline::after(config_.timeouts.connect);
-    Duration pause = std::chrono::microseconds{250};
-    auto own = run.pair.proxy_listen.client();
-    if (run.connections > 0) {
-        own.port = 0; // on the pair's own port the last connection may still linger
-    }
-    for (;;) {
-        auto client = bind_to(config_, own);
-        client.watch(watch);
-        if (client.try_connect(target)) {
-            ++run.connections;
-            return client;
+inline CheckResult TestTunnel::run_check(PairRun& run, const Check& check) {
+    CheckResult result;
+    run.begin(check.id);
+    try {
+        check.run(run);
+        run.settle();
+    } catch (const NotApplicable& reason) {
+        result.outcome = Outcome::not_applicable;
+        result.account = reason.what();
+    } catch (const SetupError&) {
+        throw;
+    } catch (const SystemError& error) {
+        // The machine's fault: no descriptors, no processes, a port that was taken.
+        if (!run.has_server() || detail::is_shortage(error.code())) {
+            throw SetupError{fmt::format("{} {}: {}: {}", slug(), run.pair().name(),
+                                         run.steps_.empty() ? "" : run.steps_.back().name,
+                                         error.what())};
         }
-        if (deadline.passed()) {
-            throw TimedOut{fmt::format("every connection was refused for {}",
-                                       detail::text_of(detail::scaled(config_.timeouts.connect)))};
-        }
-        detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
-                         watch.get(), "the tool to listen");
-        pause = std::min<Duration>(pause * 9 / 8, std::chrono::milliseconds{5});
+        result = failure(run, run.expected(), error.what());
+    } catch (const Unexpected& error) {
+        result = failure(run, error.expected(), error.actual());
+    } catch (const std::exception& error) {
+        result = failure(run, run.expected(), error.what());
     }
+    result.id = check.id;
+    result.notes = std::move(run.notes_);
+    result.steps = std::move(run.steps_);
+    result.duration = Clock::now() - run.started_;
+    config_.log->debug(fmt::format("{} {} / {}: {}: {}", slug(), run.pair().name(), check.id,
+                                   text_of(result.outcome), detail::timeline(result.steps)));
+    return result;
 }
 
-inline Connection TestTunnel::connect(PairRun& run) {
-    auto client = connect_client(run);
-    detail::verify_listener(run.server, run.pair.proxy_listen.listen(), run.notes);
-    step("handshake", "the tool does its part of the handshake", Party::client);
-    const auto reported = handshake(client, run.pair.svc_listen);
-    auto server = accept(run, client);
-    verify_source(run, server.peer(), reported);
-    return {std::move(client), std::move(server)};
-}
-
-/// Not just `listener.accept()`: a tool that gives the client up instead is noticed at once.
-inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
-    step("accept",
-         fmt::format("the tool connects to the server at {}", run.pair.svc_listen.listen()),
-         Party::tool, Party::server);
-    std::array<pollfd, 2> fds{{{.fd = run.listener.fd(), .events = POLLIN, .revents = 0},
-                               {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
-    constexpr std::string_view awaited = "the tool to connect to the server";
-    if (!detail::wait_for(fds, Deadline::after(config_.timeouts.io),
-                          run.server.watch().lock().get(), awaited)) {
-        throw TimedOut{fmt::format("nothing for {} while waiting for {}",
-                                   detail::text_of(detail::scaled(config_.timeouts.io)), awaited)};
-    }
-    if (fds[0].revents == 0) {
-        std::array<char, 256> bytes{};
-        const auto count = client.read_some(bytes.data(), bytes.size());
-        throw Unexpected{expected(), count == 0
-                                         ? "it ended the client's connection instead"
-                                         : "before it connected, the client was sent " +
-                                               detail::bytes_around({bytes.data(), count}, 0)};
-    }
-    auto server = run.listener.accept();
-    run.tool_socket = detail::tool_socket(server.peer(), server.local());
-    return server;
-}
-
-inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
-                                      const std::optional<Endpoint>& reported) {
-    const auto& assigned = run.pair.svc_listen.clients.front();
-    step("source", fmt::format("the tool connects to the server from {}", assigned), Party::tool,
-         Party::server);
-    config_.log->debug(
-        fmt::format("{}: the tool connected to the server from {}", pair_name_, source));
-    const bool bound = source.address == assigned;
-    if (traits().binds_source && !bound) {
-        throw Unexpected{expected(), fmt::format("a connection from {}", source)};
-    }
-    if (!traits().binds_source) {
-        run.notes.push_back(
-            bound ? fmt::format("declared binds_source = false, but it did connect from {}", source)
-                  : fmt::format("declared: binds_source = false (it connected from {})", source));
-    }
-    if (reported && *reported != source) {
-        throw Unexpected{fmt::format("a connection from {}, as the handshake reported", *reported),
-                         fmt::format("a connection from {}", source)};
-    }
-}
-
-/// That nothing has arrived that nobody has written.
-inline void TestTunnel::require_silence(Socket& socket) const {
-    if (const auto count = socket.pending(); count > 0) {
-        throw Unexpected{expected(), detail::bytes_around(socket.read(count), 0)};
-    }
-}
-
-inline void TestTunnel::transfer(PairRun& /*run*/, Connection& connection) {
-    constexpr std::string_view hello = "Hello";
-    auto& [client, server] = connection;
-
-    step("hello from the server", "the client reads what the server wrote", Party::server,
-         Party::client);
-    server.write(hello);
-    expect_read(client, hello, "server → client");
-
-    step("hello from the client", "the server reads what the client wrote", Party::client,
-         Party::server);
-    require_silence(server);
-    client.write(hello);
-    expect_read(server, hello, "client → server");
-
-    step("no further bytes", "the client is sent nothing that the server did not write",
-         Party::client, Party::client);
-    require_silence(client);
-
-    step("end of stream", "the server sees a clean end of stream when the client closes",
-         Party::client, Party::server);
-    client.close();
-    expect_read(server, {}, "client → server");
-    server.close();
-}
-
-/// The end of a pair on which all went well so far.
-inline void TestTunnel::stop(PairRun& run) {
-    step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
-                             detail::text_of(detail::scaled(config_.timeouts.stop))));
-    auto& server = run.server;
-    detail::let_settle(server, run.pair.proxy_listen.listen(), run.tool_socket,
-                       config_.timeouts.linger);
-    std::vector<bool> ended;
-    for (const auto& process : server.processes()) {
-        ended.push_back(process.has_ended());
-    }
-    server.stop(config_.timeouts.stop, config_.timeouts.linger);
-    detail::judge_end(server, ended, traits(), expected(), run.notes);
-}
-
-inline CheckResult TestTunnel::failure(PairResult& pair, std::string expected, std::string actual,
-                                       std::optional<Server>& server) const {
-    pair.steps = steps_;
-    if (server) {
+/// Ends the tool: the next check gets a new one, so that one failure does not become ten.
+inline CheckResult TestTunnel::failure(PairRun& run, std::string expected,
+                                       std::string actual) const {
+    if (auto& server = run.server_) {
         // A connection that breaks is often the first that is seen of a crash.
         constexpr auto grace = std::chrono::milliseconds{50};
         server->wait_for_end(Deadline::after(grace));
@@ -364,18 +245,162 @@ inline CheckResult TestTunnel::failure(PairResult& pair, std::string expected, s
     }
     CheckResult result;
     result.outcome = Outcome::failed;
-    result.step = pair.steps.back().name;
+    result.step = run.steps_.empty() ? "" : run.steps_.back().name;
     result.expected = std::move(expected);
     result.actual = std::move(actual);
-    result.account = detail::account_of(pair_name_, pair, result, server ? &*server : nullptr);
+    result.steps = run.steps_;
+    result.account = detail::account_of(
+        {.title = fmt::format("{} {} / {}", slug(), run.pair().name(), run.name_),
+         .pair = run.pair(),
+         .failed = result,
+         .server = run.server_ ? &*run.server_ : nullptr,
+         .seed = seed_});
+    run.server_.reset();
     config_.log->error(result.account);
     return result;
+}
+
+inline Socket TestTunnel::connect_client(PairRun& run) {
+    const auto watch = run.watch().lock(); // starts the tool where it does not run
+    const auto target = run.pair().proxy_listen.listen();
+    run.step("connect", fmt::format("the tool accepts a connection at {}", target), Party::client);
+    const auto patience = run.patience_.value_or(config_.timeouts.connect);
+    const auto deadline = Deadline::after(patience);
+    Duration pause = std::chrono::microseconds{250};
+    auto own = run.pair().proxy_listen.client();
+    if (run.connections_ > 0) {
+        own.port = 0; // on the pair's own port the last connection may still linger
+    }
+    for (;;) {
+        auto client = bind_to(config_, own);
+        client.set_timeout(run.patience_.value_or(config_.timeouts.io));
+        client.watch(watch);
+        if (client.try_connect(target)) {
+            client.set_timeout(config_.timeouts.io);
+            ++run.connections_;
+            return client;
+        }
+        if (deadline.passed()) {
+            throw TimedOut{fmt::format("every connection was refused for {}",
+                                       detail::text_of(detail::scaled(patience)))};
+        }
+        detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
+                         watch.get(), "the tool to listen");
+        pause = std::min<Duration>(pause * 9 / 8, std::chrono::milliseconds{5});
+    }
+}
+
+inline Connection TestTunnel::connect(PairRun& run) {
+    run.require_no_stranger();
+    auto client = connect_client(run);
+    if (run.connections_ == 1) {
+        const auto wanted = run.pair().proxy_listen.listen();
+        for (const auto& other : detail::verify_listener(run.server(), wanted)) {
+            run.judge<bool>(
+                "binds_listener",
+                fmt::format("listening only where it was told to, not at {}",
+                            other.port == wanted.port ? other.address.text() : other.text()),
+                traits().binds_listener, false, true);
+        }
+    }
+    client.set_timeout(run.patience_.value_or(config_.timeouts.io));
+    const auto reported = run.handshake(client);
+    client.set_timeout(config_.timeouts.io);
+
+    std::string greeting;
+    const auto greet = [&] {
+        greeting = run.pattern(run.said_++).bytes(0, 16);
+        client.write(greeting);
+    };
+    if (run.speaks_first_) {
+        greet();
+    } else if (traits().speaks_first.value_or(true)) {
+        using namespace std::chrono_literals;
+        const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
+        if (!await_connection(run, client, std::min(patience, run.patience_.value_or(patience)))) {
+            greet();
+        }
+    }
+    auto server = accept(run, client);
+    verify_source(run, server.peer(), reported);
+    if (!greeting.empty()) {
+        expect_read(server, greeting, PairRun::up);
+        run.judge<bool>("speaks_first", "connecting only when the client has spoken",
+                        traits().speaks_first, true, false);
+        run.speaks_first_ = true;
+    }
+    return {std::move(client), std::move(server)};
+}
+
+/// Whether the tool's connection to the server is there. Not just a wait for the listener: a tool
+/// that gives the client up instead is noticed at once.
+inline bool TestTunnel::await_connection(PairRun& run, Socket& client, Duration patience) const {
+    std::array<pollfd, 2> fds{{{.fd = run.listener().fd(), .events = POLLIN, .revents = 0},
+                               {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
+    if (!detail::wait_for(fds, Deadline::after(patience), run.watch().lock().get(),
+                          "the tool to connect to the server")) {
+        return false;
+    }
+    if (fds[0].revents == 0) {
+        std::array<char, 256> bytes{};
+        const auto count = client.read_some(bytes.data(), bytes.size());
+        throw Unexpected{
+            fmt::format("the tool connects to the server at {}", run.pair().svc_listen.listen()),
+            count == 0 ? "it ended the client's connection instead"
+                       : "before it connected, the client was sent " +
+                             detail::bytes_around({bytes.data(), count}, 0)};
+    }
+    return true;
+}
+
+inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
+    run.step("accept",
+             fmt::format("the tool connects to the server at {}", run.pair().svc_listen.listen()),
+             Party::tool, Party::server);
+    const auto patience = run.patience_.value_or(config_.timeouts.io);
+    if (!await_connection(run, client, patience)) {
+        throw TimedOut{
+            fmt::format("nothing for {} while waiting for the tool to connect to the "
+                        "server",
+                        detail::text_of(detail::scaled(patience)))};
+    }
+    auto server = run.listener().accept();
+    run.tool_socket_ = detail::tool_socket(server.peer(), server.local());
+    return server;
+}
+
+inline void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
+                                      const std::optional<Endpoint>& reported) {
+    const auto& assigned = run.pair().svc_listen.clients.front();
+    run.step("source", fmt::format("the tool connects to the server from {}", assigned),
+             Party::tool, Party::server);
+    const auto declared = traits();
+    if (declared.binds_source == true && source.address != assigned) {
+        throw Unexpected{
+            run.expected(),
+            fmt::format("a connection from {}; a tool that can't choose has to declare "
+                        "Traits::binds_source = false",
+                        source)};
+    }
+    run.judge<bool>("binds_source", "connecting from the address that it was given",
+                    declared.binds_source, source.address == assigned, true);
+    if (!reported) {
+        return;
+    }
+    const auto kind = detail::reported_source(*reported, source, run.pair().svc_listen.listen(),
+                                              run.pair().proxy_listen.listen());
+    if (!kind) {
+        throw Unexpected{fmt::format("a connection from {}, as the handshake reported", *reported),
+                         fmt::format("a connection from {}", source)};
+    }
+    run.judge<ReportsSource>("reports_source", "the address that the handshake reports",
+                             declared.reports_source, *kind, ReportsSource::actual);
 }
 
 inline std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
                                            std::string_view tag,
                                            std::optional<std::size_t> compare_len) {
-    config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", pair_name_, tag, expected.size()));
+    config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", slug(), tag, expected.size()));
     return test_tunnel::expect_read(socket, expected, tag, compare_len);
 }
 
@@ -384,11 +409,6 @@ inline Process TestTunnel::spawn(std::vector<std::string> argv) const {
                            .environment = config_.utf8_env,
                            .directory = {},
                            .log = config_.log});
-}
-
-inline void TestTunnel::step(std::string name, std::string expected, Party from, Party to) {
-    config_.log->debug(fmt::format("{}: {}: {}", pair_name_, name, expected));
-    steps_.push_back({std::move(name), std::move(expected), from, to, Clock::now() - started_});
 }
 
 } // namespace test_tunnel

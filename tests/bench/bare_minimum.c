@@ -1,6 +1,7 @@
 /* The least that a hello run of socat over four combinations can be: for each of them listen, start
- * socat, poll connect every 200 microseconds, five bytes each way, close, end of stream, SIGTERM,
- * wait. No checks, no deadlines, fixed ports: run it in a network of its own (127.0.0.1 and ::1).
+ * socat, poll connect every 200 microseconds, twice five bytes each way, close, end of stream, then
+ * SIGTERM, wait. No checks, no deadlines, fixed ports: run it in a network of its own (127.0.0.1
+ * and ::1).
  */
 
 #include <netinet/in.h>
@@ -39,6 +40,37 @@ static socklen_t loopback(int family, int port, struct sockaddr_storage* address
     return sizeof *in6;
 }
 
+static int dial(int family, const struct sockaddr_storage* address, socklen_t length) {
+    for (int tries = 0; tries < 50000; ++tries) {
+        const int client = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(client, (const struct sockaddr*)address, length) == 0) {
+            return client;
+        }
+        close(client);
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return -1;
+}
+
+/* Who speaks first also hears the end of the stream from the other one. */
+static void converse(int listener, int from, const struct sockaddr_storage* address,
+                     socklen_t length, int server_first) {
+    const int client = dial(from == 4 ? AF_INET : AF_INET6, address, length);
+    require(client >= 0, "connect");
+    const int server = accept(listener, NULL, NULL);
+    require(server >= 0, "accept");
+    const int first = server_first ? server : client;
+    const int second = server_first ? client : server;
+    char buffer[5];
+    require(write(first, "Hello", 5) == 5, "write");
+    require(recv(second, buffer, 5, MSG_WAITALL) == 5, "read");
+    require(write(second, "Hello", 5) == 5, "write");
+    require(recv(first, buffer, 5, MSG_WAITALL) == 5, "read");
+    close(second);
+    require(recv(first, buffer, 1, 0) == 0, "end of stream");
+    close(first);
+}
+
 static void run_pair(int from, int to, int port) {
     struct sockaddr_storage address;
     const int on = 1;
@@ -60,28 +92,8 @@ static void run_pair(int from, int to, int port) {
     require(posix_spawnp(&pid, "socat", NULL, NULL, argv, environ) == 0, "socat");
 
     length = loopback(from, port, &address);
-    int client = -1;
-    for (int tries = 0; tries < 50000; ++tries) {
-        client = socket(from == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (connect(client, (struct sockaddr*)&address, length) == 0) {
-            break;
-        }
-        close(client);
-        client = -1;
-        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-    }
-    require(client >= 0, "connect");
-    const int server = accept(listener, NULL, NULL);
-    require(server >= 0, "accept");
-
-    char buffer[5];
-    require(write(server, "Hello", 5) == 5, "write");
-    require(recv(client, buffer, 5, MSG_WAITALL) == 5, "read");
-    require(write(client, "Hello", 5) == 5, "write");
-    require(recv(server, buffer, 5, MSG_WAITALL) == 5, "read");
-    close(client);
-    require(recv(server, buffer, 1, 0) == 0, "end of stream");
-    close(server);
+    converse(listener, from, &address, length, 1);
+    converse(listener, from, &address, length, 0);
     close(listener);
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);

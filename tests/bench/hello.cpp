@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
     try {
         const int rounds = argc > 1 ? std::atoi(argv[1]) : 21;
         fmt::print("{} rounds in {}\n", rounds, enter_network(NetworkMode::automatic));
-        std::array<Series, 2> series{Series{"test-tunnel", {SOCAT_TEST}, {}},
+        std::array<Series, 2> series{Series{"test-tunnel", {SOCAT_TEST, "--level", "hello"}, {}},
                                      Series{"bare minimum", {BARE_MINIMUM}, {}}};
         for (int round = -1; round < rounds; ++round) {
             for (auto& entry : series) {

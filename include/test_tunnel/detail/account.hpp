@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -49,9 +50,19 @@ inline std::string own_command_line() {
     return result;
 }
 
-/// The whole story of one failure, one fact a line. The tool, if there is one, has ended.
-inline std::string account_of(std::string_view title, const PairResult& pair,
-                              const CheckResult& failed, const Server* server) {
+/// What an account is made from.
+struct Story {
+    std::string title;
+    const Pair& pair;
+    const CheckResult& failed;
+    /// Has ended; null where there was none.
+    const Server* server;
+    std::uint64_t seed;
+};
+
+/// The whole story of one failure, one fact a line.
+inline std::string account_of(const Story& story) {
+    const auto& [title, pair, failed, server, seed] = story;
     std::string result = fmt::format("{}: failed at step \"{}\"", title, failed.step);
     const auto line = [&](std::string_view name, std::string_view value) {
         constexpr std::string_view indent = "            ";
@@ -60,8 +71,9 @@ inline std::string account_of(std::string_view title, const PairResult& pair,
     };
     line("expected", failed.expected);
     line("actual", failed.actual);
-    line("pair", pair.pair.text("\n"));
-    line("steps", ladder(pair.steps));
+    line("pair", pair.text("\n"));
+    line("steps", ladder(failed.steps));
+    line("seed", fmt::format("{}", seed));
     if (server == nullptr) {
         return result;
     }

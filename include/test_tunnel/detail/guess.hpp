@@ -14,8 +14,7 @@
 namespace test_tunnel::detail {
 
 /// What a failure looks like to somebody who has seen many; empty where it tells nothing.
-inline std::string guess_of(const PairResult& pair, const CheckResult& failed,
-                            const Server* server) {
+inline std::string guess_of(const Pair& pair, const CheckResult& failed, const Server* server) {
     const auto contains = [](const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     };
@@ -43,7 +42,7 @@ inline std::string guess_of(const PairResult& pair, const CheckResult& failed,
             return std::string{meaning};
         }
     }
-    const auto& [proxy_listen, svc_listen] = pair.pair;
+    const auto& [proxy_listen, svc_listen] = pair;
     if (failed.step == "source") {
         const auto from = [&](const Address& address) {
             return contains(failed.actual + ":", address.bracketed() + ":");

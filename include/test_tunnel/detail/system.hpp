@@ -28,6 +28,11 @@ Result checked(Result result, std::string_view attempted) {
     return result;
 }
 
+/// Whether an errno tells of something that this process or machine has run out of.
+constexpr bool is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 inline void set_nonblocking(int fd) {
     const int flags = checked(::fcntl(fd, F_GETFL), "fcntl(F_GETFL)");
     checked(::fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl(F_SETFL, O_NONBLOCK)");

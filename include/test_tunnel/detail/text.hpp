@@ -101,6 +101,15 @@ inline std::string indent_lines(std::string_view text, std::string_view indent) 
     return result;
 }
 
+/// "0aff": two digits a byte.
+inline std::string hex(std::string_view bytes) {
+    std::string result;
+    for (const char byte : bytes) {
+        result += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    }
+    return result;
+}
+
 /// Lines of 16 bytes, each with the offset of its first; `first_offset` is the offset of `bytes[0]`
 /// in its stream.
 inline std::string hexdump(std::string_view bytes, std::size_t first_offset = 0) {

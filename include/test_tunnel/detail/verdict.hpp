@@ -18,23 +18,18 @@
 
 namespace test_tunnel::detail {
 
-/// That it is the tool that listens at `wanted`; adds to `notes` where else it does.
-inline void verify_listener(const Server& server, const Endpoint& wanted,
-                            std::vector<std::string>& notes) {
-    const auto found = find_listeners(server.processes(), wanted);
+/// That it is the tool that listens at `wanted`; returns where it listens besides or instead.
+inline std::vector<Endpoint> verify_listener(const Server& server, const Endpoint& wanted) {
+    auto found = find_listeners(server.processes(), wanted);
     if (!found.stranger.empty() && found.own.empty()) {
         throw Unexpected{fmt::format("the tool listens at {}", wanted),
                          found.stranger + ", which is another process"};
     }
     if (server.processes().size() > 1) {
-        return; // how the halves of a tool talk to each other is its own business
+        return {}; // how the halves of a tool talk to each other is its own business
     }
-    for (const auto& endpoint : found.own) {
-        if (endpoint != wanted) {
-            notes.push_back(fmt::format("the tool {}listens at {}, which it was not given",
-                                        endpoint.port == wanted.port ? "" : "also ", endpoint));
-        }
-    }
+    std::erase(found.own, wanted);
+    return found.own;
 }
 
 /// By what the kernel knows the tool's end of a connection: the inode of the socket; 0 where that
@@ -74,11 +69,32 @@ inline void let_settle(Server& server, const Endpoint& listen, std::uint64_t soc
 #endif
 }
 
+/// Whether the tool listens there, as far as can be known without connecting.
+inline bool may_listen(const Server& server, const Endpoint& endpoint) {
+#if TEST_TUNNEL_LINUX
+    return listens_at(server.processes(), endpoint);
+#else
+    static_cast<void>(server);
+    static_cast<void>(endpoint);
+    return true;
+#endif
+}
+
+/// For each of its processes.
+inline std::vector<bool> who_has_ended(const Server& server) {
+    std::vector<bool> result;
+    for (const auto& process : server.processes()) {
+        result.push_back(process.has_ended());
+    }
+    return result;
+}
+
 /// That a tool which has done its work ended as it should: after `server.stop`, with what was known
-/// before of who had ended by itself.
-inline void judge_end(const Server& server, const std::vector<bool>& ended_before,
-                      const Traits& traits, const std::string& expected,
-                      std::vector<std::string>& notes) {
+/// before of who had ended by itself. Returns the exit status after SIGTERM that is not among the
+/// declared ones, nor among those that need no declaration, in words.
+inline std::string judge_end(const Server& server, const std::vector<bool>& ended_before,
+                             const Traits& traits, const std::string& expected) {
+    std::string odd;
     const auto& processes = server.processes();
     for (std::size_t i = 0; i < processes.size(); ++i) {
         const auto& process = processes[i];
@@ -107,15 +123,14 @@ inline void judge_end(const Server& server, const std::vector<bool>& ended_befor
         if (!process.alarm().empty()) {
             throw Unexpected{"the tool runs without an error of its memory", process.alarm()};
         }
-        const auto& declared = traits.exit_statuses;
-        if (by_itself) {
-            notes.push_back(what + " by itself when the connection was closed");
-        } else if (code && process.was_told_to_end() &&
-                   std::find(declared.begin(), declared.end(), *code) == declared.end()) {
-            notes.push_back(
-                fmt::format("after SIGTERM {} (undeclared: Traits::exit_statuses)", what));
+        const std::vector<int> usual{0, SIGTERM, 128 + SIGTERM};
+        const auto& declared = traits.exit_statuses.empty() ? usual : traits.exit_statuses;
+        if (!by_itself && code && process.was_told_to_end() &&
+            std::find(declared.begin(), declared.end(), *code) == declared.end()) {
+            odd = what;
         }
     }
+    return odd;
 }
 
 } // namespace test_tunnel::detail

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include "../pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// How long a connection may be silent before the tool is known to end it: `duration`, or half
+/// of the declared time.
+inline Duration bearable_silence(PairRun& run, Duration duration) {
+    const auto limit = run.traits().idle_timeout;
+    if (!limit || *limit > duration) {
+        return duration;
+    }
+    run.note(fmt::format("a connection may be silent for {} only (declared: Traits::idle_timeout)",
+                         detail::text_of(*limit)),
+             "idle_timeout");
+    return *limit / 2;
+}
+
+/// Both ends say nothing for `duration`: nothing arrives, and the connection stays open. Throws
+/// Unexpected.
+inline void keep_silent(PairRun& run, Connection& connection, Duration duration) {
+    const std::array<Socket*, 2> ends{&connection.client, &connection.server};
+    std::array<pollfd, 2> fds{{{.fd = ends[0]->fd(), .events = POLLIN, .revents = 0},
+                               {.fd = ends[1]->fd(), .events = POLLIN, .revents = 0}}};
+    const auto begin = Clock::now();
+    if (!detail::wait_for(fds, Deadline{begin + duration}, run.watch().lock().get(), "silence")) {
+        return;
+    }
+    const auto after = detail::text_of(Clock::now() - begin);
+    std::string what;
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+        if (fds.at(i).revents == 0) {
+            continue;
+        }
+        const auto* const whose = i == 0 ? PairRun::down : PairRun::up;
+        std::array<char, 256> bytes{};
+        what += what.empty() ? "" : "\n";
+        try {
+            const auto count = ends.at(i)->read_some(bytes.data(), bytes.size());
+            what += count == 0 ? fmt::format(
+                                     "{}: the end of the stream after {} of silence; a tool that "
+                                     "ends silent connections has to declare Traits::idle_timeout",
+                                     whose, after)
+                               : fmt::format("{}: after {} of silence {}", whose, after,
+                                             detail::bytes_around({bytes.data(), count}, 0));
+        } catch (const SystemError& error) {
+            what += fmt::format("{}: after {} of silence: {}", whose, after, error.what());
+        }
+    }
+    throw Unexpected{run.expected(), what};
+}
+
+} // namespace test_tunnel::check
