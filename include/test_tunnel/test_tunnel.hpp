@@ -3,12 +3,15 @@
 // All that the test of a tunnel includes. What belongs to one test framework stands apart
 // (catch2.hpp).
 #include "address.hpp"         // IWYU pragma: export
+#include "checks.hpp"          // IWYU pragma: export
 #include "config.hpp"          // IWYU pragma: export
 #include "deadline.hpp"        // IWYU pragma: export
 #include "discovery.hpp"       // IWYU pragma: export
 #include "error.hpp"           // IWYU pragma: export
 #include "exit_status.hpp"     // IWYU pragma: export
 #include "expect.hpp"          // IWYU pragma: export
+#include "handshakes.hpp"      // IWYU pragma: export
+#include "level.hpp"           // IWYU pragma: export
 #include "pair_run.hpp"        // IWYU pragma: export
 #include "private_network.hpp" // IWYU pragma: export
 #include "process.hpp"         // IWYU pragma: export

@@ -1,61 +1,57 @@
-// A forwarder that is correct, but for the one fault that its last argument names.
+// A tunnel that is correct, but for the one behaviour that its arguments name; without the library,
+// for what is tested must not stand on itself.
 //
-//   faulty_tunnel LISTEN-ADDRESS PORT SOURCE-ADDRESS TARGET-ADDRESS PORT FAULT
+//   faulty_tunnel LISTEN-ADDRESS PORT SOURCE-ADDRESS TARGET-ADDRESS PORT BEHAVIOUR [MODE]
+//   faulty_tunnel --list    name, kind, modes, check that is to find it, description
 //
-// It carries one connection at a time. On each it first tells the client where it connects from, in
-// a line of text, as some protocols do in their handshake.
+// MODE: announce (the client is first told in a line of text where the tunnel connects from),
+// forward (it is told nothing), socks5 (with a user and password where FAULTY_TUNNEL_AUTH is set to
+// user:password) or connect (HTTP). Whatever a client asks for, the target above is the only one.
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <iterator>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <test_tunnel/socket.hpp>
 #include <thread>
+#include <utility>
+#include <vector>
 
-using namespace test_tunnel;
-using namespace std::chrono_literals;
+#include "behaviours.hpp"
+#include "connection.hpp"
+#include "distortions.hpp"
+#include "relay.hpp"
+#include "sockets.hpp"
 
 namespace {
 
-std::string fault;
-
-/// Whether this is the fault that was asked for; `name` becomes known by that.
-bool is(std::string_view name) {
-    return fault == name;
-}
-
-constexpr std::string_view known_faults[] = {
-    // correct
-    "none", "slow-start", "slow-stop", "single-bytes", "noisy", "no-newline", "slow-child",
-    "wildcard", "serves-once", "lazy",
-    // start
-    "exits", "daemonizes", "crashes-at-start", "bound-but-not-listening", "never-listens",
-    // connection
-    "closes-client", "resets-client", "never-connects", "wrong-source", "listen-source",
-    "never-speaks", "port-in-use", "lying-address", "lying-port", "greets-early", "floods",
-    // data
-    "changes-up", "changes-down", "loses-up", "loses-down", "adds-up", "adds-down", "doubles-up",
-    "reorders-down", "stalls-up", "stalls-down", "crashes-in-transfer", "exits-in-transfer",
-    // close
-    "adds-at-end", "resets-at-end", "never-ends",
-    // stop
-    "exits-after-transfer", "crashes-after-transfer", "leaves-child", "alarms", "ignores-sigterm",
-    "crashes-on-sigterm", "status-3-on-sigterm"};
-
-void sleep_for(std::chrono::milliseconds duration) {
-    std::this_thread::sleep_for(duration); // the behaviour under test
+void leave_child() {
+    if (::fork() == 0) {
+        ::signal(SIGTERM, SIG_IGN);
+        hang();
+    }
 }
 
 void on_sigterm(int /*signal*/) {
-    if (is("crashes-on-sigterm")) {
-        ::signal(SIGSEGV, SIG_DFL);
-        ::raise(SIGSEGV);
+    const bool is_busy = process.open > 0;
+    if (is("ignores-sigterm-when-busy") && is_busy) {
+        return;
+    }
+    if (is("finishes-connections")) {
+        process.is_stopping = true;
+        return;
+    }
+    if (is("crashes-on-sigterm") || (is("crashes-when-stopped-busy") && is_busy)) {
+        crash();
+    }
+    if (is("child-keeps-port") || (is("leaves-port-when-busy") && is_busy)) {
+        leave_child();
     }
     if (is("slow-stop")) {
         sleep_for(300ms);
@@ -63,153 +59,42 @@ void on_sigterm(int /*signal*/) {
     ::_exit(is("status-3-on-sigterm") ? 3 : 0);
 }
 
-[[noreturn]] void crash() {
-    ::signal(SIGSEGV, SIG_DFL);
-    ::raise(SIGSEGV);
-    std::abort();
-}
-
-/// What becomes of one piece of data; `up` is from the client to the server.
-std::string distort(std::string data, bool up) {
-    if ((up && is("changes-up")) || (!up && is("changes-down"))) {
-        data.back() ^= 1;
-    } else if ((up && is("loses-up")) || (!up && is("loses-down"))) {
-        data.pop_back();
-    } else if ((up && is("adds-up")) || (!up && is("adds-down"))) {
-        data += '!';
-    } else if (up && is("doubles-up")) {
-        data += data;
-    } else if (!up && is("reorders-down")) {
-        std::swap(data[0], data[1]);
-    } else if (up && is("crashes-in-transfer")) {
-        crash();
-    } else if (up && is("exits-in-transfer")) {
-        std::exit(7);
-    } else if ((up && is("stalls-up")) || (!up && is("stalls-down"))) {
-        data.clear();
-    }
-    return data;
-}
-
-void forward(Socket& to, const std::string& data) {
-    const std::size_t piece = is("single-bytes") ? 1 : data.size();
-    for (std::size_t done = 0; done < data.size(); done += piece) {
-        to.write(std::string_view{data}.substr(done, piece));
-    }
-}
-
-/// True as long as there is more to come from this side.
-bool relay(Socket& from, Socket& to, bool up) {
-    std::string data(65536, '\0');
-    data.resize(from.read_some(data.data(), data.size()));
-    if (!data.empty()) {
-        if (is("noisy")) {
-            std::fputs((std::string(1 << 20, 'n') + "\n").c_str(), stderr);
+void start_helper() {
+    const auto child = ::fork();
+    if (child == 0) {
+        if (::fork() == 0) {
+            ::signal(SIGTERM, SIG_IGN);
+            sleep_for(200ms);
         }
-        forward(to, distort(std::move(data), up));
-        return true;
+        ::_exit(0);
     }
-    if (is("never-ends")) {
-        sleep_for(1h);
-    }
-    if (up && is("adds-at-end")) {
-        to.write("!");
-    }
-    if (up && is("resets-at-end")) {
-        to.reset();
-        from.close();
-        return false;
-    }
-    to.shutdown_write();
-    return false;
+    ::waitpid(child, nullptr, 0);
 }
 
-void serve(Socket client, const Address& source, const Endpoint& target) {
-    if (is("closes-client")) {
-        return;
-    }
-    if (is("resets-client")) {
-        client.reset();
-        return;
-    }
-    if (is("never-speaks")) {
-        sleep_for(1h);
-    }
-    if (is("greets-early")) {
-        client.write("220 welcome\n");
-    }
-    while (is("floods")) {
-        client.write("y");
-    }
-    if (is("never-connects")) {
-        sleep_for(1h);
-    }
-    if (is("lazy")) {
-        pollfd first{client.fd(), POLLIN, 0};
-        ::poll(&first, 1, -1);
-    }
-    Socket server{target.address.family()};
-    server.set_timeout(1h);
-    if (is("listen-source")) {
-        server.bind({client.local().address, 0});
-    } else if (!is("wrong-source")) {
-        server.bind({source, 0});
-    }
-    server.connect(target);
-    auto reported = server.local();
-    if (is("lying-address")) {
-        reported.address = Address{};
-    }
-    reported.port = static_cast<std::uint16_t>(reported.port + (is("lying-port") ? 1 : 0));
-    if (!is("greets-early")) {
-        client.write(fmt::format("{} {}\n", reported.address.text(), reported.port));
-    }
-
-    bool up = true;
-    bool down = true;
-    while (up || down) {
-        pollfd fds[2] = {{up ? client.fd() : -1, POLLIN, 0}, {down ? server.fd() : -1, POLLIN, 0}};
-        ::poll(fds, 2, -1);
-        if (fds[0].revents != 0) {
-            up = relay(client, server, true);
-        }
-        if (server.fd() == -1) {
-            return;
-        }
-        if (fds[1].revents != 0) {
-            down = relay(server, client, false);
-        }
-    }
-    if (is("exits-after-transfer")) {
-        std::exit(5);
-    }
-    if (is("crashes-after-transfer")) {
-        crash();
-    }
-}
-
-std::uint16_t port_of(std::string_view text) {
-    std::uint16_t port = 0;
-    std::from_chars(text.data(), text.data() + text.size(), port);
-    return port;
-}
-
-void run(char** argv) {
-    const Endpoint listen{Address::parse(argv[1]), port_of(argv[2])};
-    const auto source = Address::parse(argv[3]);
-    const Endpoint target{Address::parse(argv[4]), port_of(argv[5])};
-    if (is("ignores-sigterm")) {
+void start_child() {
+    if (::fork() == 0) {
         ::signal(SIGTERM, SIG_IGN);
-    } else {
-        ::signal(SIGTERM, on_sigterm);
+        if (is("leaves-child")) {
+            ::setsid();
+            hang();
+        }
+        sleep_for(200ms);
+        ::_exit(0);
     }
+}
+
+/// All that it does before it listens.
+void start() {
+    struct sigaction action {};
+    action.sa_handler = is("ignores-sigterm") ? SIG_IGN : on_sigterm;
+    ::sigaction(SIGTERM, &action, nullptr);
     if (is("exits")) {
         std::fputs("can't do it\n", stderr);
-        std::exit(4);
+        ::_exit(4);
     }
     if (is("port-in-use")) {
         std::fputs("bind: Address already in use\n", stderr);
-        std::exit(1);
+        ::_exit(1);
     }
     if (is("crashes-at-start")) {
         crash();
@@ -218,7 +103,7 @@ void run(char** argv) {
         sleep_for(300ms);
     }
     if (is("never-listens")) {
-        sleep_for(1h);
+        hang();
     }
     if (is("no-newline")) {
         std::fputs("ready", stdout);
@@ -228,53 +113,204 @@ void run(char** argv) {
         ::_exit(0);
     }
     if (is("leaves-child") || is("slow-child")) {
-        const bool slow = is("slow-child");
-        if (::fork() == 0) {
-            ::signal(SIGTERM, SIG_IGN);
-            if (!slow) {
-                ::setsid();
-            }
-            sleep_for(slow ? 200ms : 1h);
-            ::_exit(0);
-        }
+        start_child();
+    }
+    if (is("helper")) {
+        start_helper();
     }
     if (is("alarms")) {
         std::fputs("==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n", stderr);
     }
-    Socket listener{listen.address.family()};
-    listener.set_timeout(1h);
-    const bool anywhere = is("wildcard");
-    const std::string wildcard(listen.address.packed().size(), '\0');
-    listener.bind({anywhere ? Address::from_packed(wildcard) : listen.address, listen.port});
-    if (is("bound-but-not-listening")) {
-        sleep_for(1h);
+    if (is("renames-itself")) {
+        ::prctl(PR_SET_NAME, "renamed");
     }
-    listener.listen();
+    if (is("closes-standard-streams")) {
+        ::close(STDIN_FILENO);
+        ::close(STDOUT_FILENO);
+    }
+    if (is("forks") || is("child-serves-on")) {
+        ::signal(SIGCHLD, SIG_IGN); // no zombies
+    }
+}
+
+void serve_in_thread(Descriptor client, const Settings& settings) {
+    ++process.open;
+    std::thread{[client = std::move(client), &settings]() mutable {
+        serve(std::move(client), settings);
+        --process.open;
+        if (is("leaks-threads")) {
+            hang();
+        }
+    }}.detach();
+}
+
+void serve_in_child(Descriptor client, Descriptor& listener, const Settings& settings) {
+    const auto parent = ::getpid();
+    if (::fork() != 0) {
+        return;
+    }
+    listener.close();
+    if (is("child-serves-on")) {
+        ::signal(SIGTERM, SIG_IGN);
+    } else {
+        ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (::getppid() != parent) { // it died before it could be watched
+            ::_exit(0);
+        }
+    }
+    serve(std::move(client), settings);
+    ::_exit(0);
+}
+
+/// Faults of what comes after the accept, and before the handshake; false: nothing comes.
+bool admits(Descriptor& client) {
+    static int alone = 0; // the last connection may still be on its way out
+    alone += process.open <= 1 ? 1 : 0;
+    if (is("every-fiftieth-fails") && alone % 50 == 0) {
+        client.reset();
+        return false;
+    }
+    if (is("four-at-most") && process.open >= 4) {
+        return false;
+    }
+    if (is("leaks-descriptors")) {
+        ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    }
+    if (is("leaves-zombies") && ::fork() == 0) {
+        ::_exit(0);
+    }
+    if (is("limits-silent")) {
+        ++process.not_asked;
+    }
+    if (is("stops-after-60") && alone > 60) {
+        hang();
+    }
+    return true;
+}
+
+/// Waits for a client; none: there was an error, or nothing came for a while.
+Descriptor accept_client(const Descriptor& listener) {
+    constexpr int most_silent = 8;
+    while ((is("limits-silent") && process.not_asked >= most_silent) ||
+           (is("stops-after-client-reset") && process.client_resets > 0)) {
+        sleep_for(5ms);
+    }
+    if (!is_readable(listener.get(), is("finishes-connections") ? 20 : -1)) {
+        return {};
+    }
+    if (is("late-accept")) {
+        pause_mostly_at_first();
+    }
+    Descriptor client{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!client && (errno == EMFILE || errno == ENFILE)) {
+        sleep_for(10ms); // some connection will end
+    }
+    return client;
+}
+
+[[noreturn]] void serve_all(Descriptor listener, const Settings& settings) {
     for (;;) {
+        if (process.is_stopping) {
+            listener.close();
+            while (process.open > 0) {
+                sleep_for(10ms);
+            }
+            ::_exit(0);
+        }
+        auto client = accept_client(listener);
+        if (!client || !admits(client)) {
+            continue;
+        }
+        if (is("serves-once")) {
+            listener.close();
+            serve(std::move(client), settings);
+            ::_exit(0);
+        }
+        if (is("one-at-a-time")) {
+            serve(std::move(client), settings);
+        } else if (is("forks") || is("child-serves-on")) {
+            serve_in_child(std::move(client), listener, settings);
+        } else {
+            serve_in_thread(std::move(client), settings);
+        }
+    }
+}
+
+[[noreturn]] void serve_in_one_thread(const Descriptor& listener, const Settings& settings) {
+    std::vector<std::unique_ptr<Relay>> relays;
+    for (;;) {
+        std::vector<pollfd> fds{{listener.get(), POLLIN, 0}};
+        int timeout = -1;
+        for (const auto& relay : relays) {
+            const auto wanted = relay->wanted();
+            fds.insert(fds.end(), wanted.begin(), wanted.end());
+            timeout = relay->timeout();
+        }
+        if (::poll(fds.data(), fds.size(), timeout) == -1) {
+            continue;
+        }
+        for (std::size_t i = 0; i < relays.size(); ++i) {
+            relays[i]->advance({fds[2 * i + 1], fds[2 * i + 2]});
+        }
+        std::erase_if(relays, [](const auto& relay) { return relay->is_finished(); });
+        if (fds[0].revents == 0) {
+            continue;
+        }
         try {
-            auto client = listener.accept();
-            client.set_timeout(1h);
-            if (is("serves-once")) {
-                listener.close();
+            if (auto client = accept_client(listener)) {
+                if (auto relay = open_connection(std::move(client), settings)) {
+                    relays.push_back(std::move(relay));
+                }
             }
-            serve(std::move(client), source, target);
-            if (is("serves-once")) {
-                ::_exit(0);
-            }
-        } catch (const SystemError& error) {
+        } catch (const std::exception& error) {
             std::fprintf(stderr, "%s\n", error.what());
         }
     }
 }
 
+std::uint16_t port_of(std::string_view text) {
+    std::uint16_t port = 0;
+    std::from_chars(text.data(), text.data() + text.size(), port);
+    return port;
+}
+
+[[noreturn]] void run(char** argv, std::string_view mode) {
+    static Settings settings; // outlives every thread
+    settings = {parse_endpoint(argv[1], port_of(argv[2])), parse_endpoint(argv[3], 0),
+                parse_endpoint(argv[4], port_of(argv[5])), mode};
+    start();
+    auto at = settings.listen;
+    if (is("wildcard")) {
+        at = any_address(at.family(), at.port());
+    }
+    auto listener = listen_at(at);
+    at.set_port(0);
+    const auto second = is("second-port") ? listen_at(at) : Descriptor{};
+    if (is("one-thread")) {
+        serve_in_one_thread(listener, settings);
+    }
+    serve_all(std::move(listener), settings);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 7 || std::find(std::begin(known_faults), std::end(known_faults),
-                               std::string_view{argv[6]}) == std::end(known_faults)) {
-        std::fputs("usage: faulty_tunnel LISTEN PORT SOURCE TARGET PORT FAULT\n", stderr);
+    if (argc == 2 && std::string_view{argv[1]} == "--list") {
+        list_behaviours();
+        return 0;
+    }
+    const std::string_view mode = argc == 8 ? argv[7] : "announce";
+    if (argc < 7 || argc > 8 || !choose(argv[6], mode)) {
+        std::fputs(
+            "usage: faulty_tunnel LISTEN PORT SOURCE TARGET PORT BEHAVIOUR [MODE]\n"
+            "       faulty_tunnel --list\n",
+            stderr);
         return 2;
     }
-    fault = argv[6];
-    run(argv);
+    try {
+        run(argv, mode);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
 }

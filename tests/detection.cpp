@@ -1,0 +1,267 @@
+// The checks on a forwarder with every fault and every oddity that tests/faulty knows: which check
+// finds which fault, and whether any flags what is correct. Prints the table and the counts; fails
+// where a fault is not found by the check that it was made for, where something correct is flagged,
+// and where a check has no fault that proves it.
+//
+//   detection [NAME-PATTERN]
+
+#include <test_tunnel/private_network.hpp>
+#include <test_tunnel/process.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "faulty/behaviours.hpp"
+#include "support/faulty_tunnel.hpp"
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+
+namespace {
+
+// --- One run, in a process and a network of its own
+
+Traits declared_for(std::string_view behaviour) {
+    Traits traits;
+    if (behaviour == "wrong-source") {
+        traits.binds_source = false; // demanded unless it is declared
+    }
+    return traits;
+}
+
+/// Prints a line for each check and each note.
+int run_one(const std::string& behaviour, const std::string& mode, const std::string& level,
+            const std::string& kind) {
+    enter_network(NetworkMode::isolated);
+    ConfigProg config;
+    config.log->set_level(spdlog::level::off);
+    config.level = parse_level(level);
+    config.idle = 3s;
+    if (kind == "fault") { // nobody has to be patient with it
+        config.timeouts.connect = 3s;
+        config.timeouts.io = 2s;
+        config.timeouts.stop = 2s;
+        config.timeouts.linger = 1s;
+    }
+    support::FaultyTunnel tunnel{config, behaviour, mode, declared_for(behaviour)};
+    const auto pairs = discover_pairs(config);
+    const auto result = tunnel.run_pair(pairs.at(behaviour.size() % pairs.size()));
+    for (const auto& check : result.checks) {
+        fmt::print("check\t{}\t{}\n", check.id, text_of(check.outcome));
+        for (const auto& note : check.notes) {
+            fmt::print("note\t{}\t{}\n", note.trait, note.text);
+        }
+        if (check.outcome == Outcome::failed) {
+            fmt::print(stderr, "{}\n\n", check.account);
+        }
+    }
+    fmt::print("seconds\t{:.2f}\t\n", std::chrono::duration<double>{result.duration}.count());
+    return 0;
+}
+
+// --- All runs
+
+struct Run {
+    const Behaviour* behaviour;
+    std::string mode;
+    std::string level;
+    std::map<std::string, std::string> outcomes{};
+    std::set<std::string> noted{};
+    double seconds = 0;
+    std::string accounts{};
+
+    [[nodiscard]] bool has_failed(const std::string& check) const {
+        const auto found = outcomes.find(check);
+        return found != outcomes.end() && found->second == text_of(Outcome::failed);
+    }
+    [[nodiscard]] bool is_flagged() const {
+        return std::any_of(outcomes.begin(), outcomes.end(), [](const auto& entry) {
+            return entry.second == text_of(Outcome::failed);
+        });
+    }
+};
+
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> result;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const auto end = std::min(text.find(separator, begin), text.size());
+        result.emplace_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return result;
+}
+
+bool contains(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
+
+/// A fault in one of its modes, plain where it can be; what is correct in all of them.
+std::vector<Run> all_runs(std::string_view pattern) {
+    std::vector<Run> result;
+    for (const auto& behaviour : behaviours) {
+        if (!detail::matches(pattern, behaviour.name)) {
+            continue;
+        }
+        const bool is_strict = contains(behaviour.description, "(strict)");
+        auto modes = split(behaviour.modes, ',');
+        if (behaviour.kind != "correct" && behaviour.kind != "awkward") {
+            const auto plain_one = std::find(modes.begin(), modes.end(), "forward");
+            modes = {plain_one == modes.end() ? modes.front() : *plain_one};
+        }
+        for (const auto& mode : modes) {
+            result.push_back({&behaviour, mode, is_strict ? "strict" : "standard"});
+            if (behaviour.kind == "correct") {
+                result.push_back({&behaviour, mode, "strict"});
+            }
+        }
+    }
+    return result;
+}
+
+void read_result(Run& run, const Process& process) {
+    for (const auto& line : split(process.out(), '\n')) {
+        const auto fields = split(line, '\t');
+        if (fields.size() < 3) {
+            continue;
+        }
+        if (fields[0] == "check") {
+            run.outcomes[fields[1]] = fields[2];
+        } else if (fields[0] == "note") {
+            run.noted.insert(fields[1]);
+        } else if (fields[0] == "seconds") {
+            run.seconds = std::atof(fields[1].c_str());
+        }
+    }
+    run.accounts = process.err();
+    if (process.status()->code() != 0) {
+        throw Error{fmt::format("{} ({}): {}\n{}", run.behaviour->name, run.mode,
+                                process.status()->text(), run.accounts)};
+    }
+}
+
+/// Most of them wait most of the time: many at once.
+void carry_out(std::vector<Run>& runs, const std::string& self) {
+    constexpr std::size_t at_once = 8;
+    std::vector<std::pair<Run*, Process>> running;
+    std::size_t next = 0;
+    while (next < runs.size() || !running.empty()) {
+        while (next < runs.size() && running.size() < at_once) {
+            auto& run = runs[next++];
+            running.emplace_back(
+                &run,
+                Process::spawn({.argv = {self, "--one", std::string{run.behaviour->name}, run.mode,
+                                         run.level, std::string{run.behaviour->kind}}}));
+        }
+        for (auto entry = running.begin(); entry != running.end();) {
+            constexpr auto look = 5ms;
+            if (entry->second.wait(Deadline{Clock::now() + look})) {
+                read_result(*entry->first, entry->second);
+                entry = running.erase(entry);
+            } else {
+                ++entry;
+            }
+        }
+    }
+}
+
+// --- The table
+
+char mark(const Run& run, const std::string& check) {
+    const auto found = run.outcomes.find(check);
+    const std::string outcome = found == run.outcomes.end() ? "" : found->second;
+    if (outcome == text_of(Outcome::failed)) {
+        return check == run.behaviour->check ? '#' : 'x';
+    }
+    return outcome == text_of(Outcome::passed)           ? '.'
+           : outcome == text_of(Outcome::not_applicable) ? '-'
+                                                         : ' ';
+}
+
+void print_table(const std::vector<Run>& runs) {
+    const auto all = checks();
+    fmt::print(
+        "  # found by the check that it was made for   x found by another one too\n"
+        "  . passed   - not applicable   (blank) not tried after hello has failed\n\n");
+    constexpr std::size_t name_width = 46;
+    for (std::size_t row = 0; row < all.size(); ++row) {
+        fmt::print("{:{}}{} {}\n", "", name_width + row, std::string(1, ','), all[row].id);
+    }
+    for (const auto& run : runs) {
+        std::string marks;
+        for (const auto& check : all) {
+            marks += mark(run, std::string{check.id});
+        }
+        fmt::print("{:<7} {:<28} {:<8} {} {:5.1f} s {}\n", run.behaviour->kind, run.behaviour->name,
+                   run.mode, marks, run.seconds, run.level == "standard" ? "" : run.level);
+    }
+}
+
+/// What is wrong, a line each.
+std::vector<std::string> judge(const std::vector<Run>& runs, bool complete) {
+    std::vector<std::string> complaints;
+    std::size_t faults = 0;
+    std::size_t found = 0;
+    std::size_t correct = 0;
+    std::size_t flagged = 0;
+    std::size_t deviations = 0;
+    std::set<std::string> proven;
+    for (const auto& run : runs) {
+        const auto name = fmt::format("{} ({}, {})", run.behaviour->name, run.mode, run.level);
+        if (run.behaviour->kind == "fault") {
+            ++faults;
+            const std::string check{run.behaviour->check};
+            if (run.has_failed(check)) {
+                ++found;
+                proven.insert(check);
+            } else {
+                complaints.push_back(fmt::format("{} is not found by {}", name, check));
+            }
+            continue;
+        }
+        run.behaviour->kind == "trait" ? ++deviations : ++correct;
+        if (run.is_flagged()) {
+            ++flagged;
+            complaints.push_back(fmt::format("{} is flagged\n{}", name, run.accounts));
+        } else if (run.behaviour->kind == "trait" && run.noted.empty()) {
+            complaints.push_back(fmt::format("{} is not noted", name));
+        }
+    }
+    for (const auto& check : checks()) {
+        if (complete && proven.count(std::string{check.id}) == 0) {
+            complaints.push_back(fmt::format("no fault proves {}", check.id));
+        }
+    }
+    fmt::print(
+        "\n{} of {} faults found, each by the check that it was made for\n"
+        "{} of {} correct tunnels flagged: {} that are odd, {} that differ as tools do\n",
+        found, faults, flagged, correct + deviations, correct, deviations);
+    return complaints;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> words{argv, argv + argc};
+    try {
+        if (words.size() == 6 && words[1] == "--one") {
+            return run_one(words[2], words[3], words[4], words[5]);
+        }
+        auto runs = all_runs(words.size() > 1 ? words[1] : "*");
+        carry_out(runs, words[0]);
+        print_table(runs);
+        const auto complaints = judge(runs, words.size() == 1);
+        for (const auto& complaint : complaints) {
+            fmt::print("  {}\n", complaint);
+        }
+        return complaints.empty() ? 0 : 1;
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "{}\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <test_tunnel/handshakes/http_connect.hpp>
+#include <test_tunnel/handshakes/socks5.hpp>
+#include <test_tunnel/tunnel.hpp>
+
+#include <charconv>
+#include <string>
+#include <utility>
+
+namespace support {
+
+/// The forwarder of tests/faulty with one of its behaviours, in one of its modes.
+class FaultyTunnel : public test_tunnel::TestTunnel {
+public:
+    FaultyTunnel(test_tunnel::ConfigProg config, std::string behaviour,
+                 std::string mode = "announce", test_tunnel::Traits traits = {})
+        : TestTunnel{std::move(config)},
+          behaviour_{std::move(behaviour)},
+          mode_{std::move(mode)},
+          traits_{std::move(traits)} {}
+
+    std::string slug() const override { return "faulty"; }
+
+    test_tunnel::Traits traits() const override { return traits_; }
+
+    test_tunnel::Server spawn_server(const test_tunnel::AddrPort& proxy_listen,
+                                     const test_tunnel::AddrPort& svc_listen) override {
+        const auto listen = proxy_listen.listen();
+        const auto target = svc_listen.listen();
+        return spawn({FAULTY_TUNNEL, listen.address.text(), std::to_string(listen.port),
+                      svc_listen.client().address.text(), target.address.text(),
+                      std::to_string(target.port), behaviour_, mode_});
+    }
+
+    std::optional<test_tunnel::Endpoint> handshake(test_tunnel::Socket& client,
+                                                   const test_tunnel::AddrPort& svc) override {
+        if (mode_ == "socks5") {
+            return test_tunnel::socks5_connect(client, svc.listen());
+        }
+        if (mode_ == "connect") {
+            return test_tunnel::http_connect(client, svc.listen());
+        }
+        return mode_ == "announce" ? announced(client) : std::nullopt;
+    }
+
+private:
+    /// A line that tells from where the tool connects: "127.0.0.1 1234".
+    static std::optional<test_tunnel::Endpoint> announced(test_tunnel::Socket& client) {
+        std::string line;
+        while (line.empty() || line.back() != '\n') {
+            line += client.read(1);
+        }
+        const auto space = line.find(' ');
+        std::uint16_t port = 0;
+        std::from_chars(line.data() + space + 1, line.data() + line.size(), port);
+        return test_tunnel::Endpoint{test_tunnel::Address::parse(line.substr(0, space)), port};
+    }
+
+    std::string behaviour_;
+    std::string mode_;
+    test_tunnel::Traits traits_;
+};
+
+} // namespace support
