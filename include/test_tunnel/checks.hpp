@@ -7,9 +7,17 @@
 #include <vector>
 
 #include "check.hpp"
+#include "checks/address.hpp"
+#include "checks/close.hpp"
+#include "checks/connections.hpp"
 #include "checks/data.hpp"
+#include "checks/flow.hpp"
 #include "checks/hello.hpp"
+#include "checks/idle.hpp"
+#include "checks/reset.hpp"
+#include "checks/reuse.hpp"
 #include "checks/stop.hpp"
+#include "checks/target.hpp"
 #include "config.hpp"
 #include "detail/text.hpp"
 #include "error.hpp"
@@ -24,7 +32,14 @@ inline std::vector<Check> checks() {
         result.insert(result.end(), some.begin(), some.end());
     };
     add(check::hello_checks);
+    add(check::address_checks);
     add(check::data_checks);
+    add(check::flow_checks);
+    add(check::close_checks);
+    add(check::reset_checks);
+    add(check::connection_checks);
+    add(check::target_checks);
+    add(check::idle_checks);
     add(check::stop_checks);
     return result;
 }

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -13,25 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "../detail/platform.hpp"
 #include "../expect.hpp"
 #include "../pair_run.hpp"
+#include "socket_options.hpp"
 
 namespace test_tunnel::check {
-
-/// When the reader's system acknowledges what has arrived.
-enum class Acknowledges { late, at_once };
-
-/// From now until the next segments: elsewhere than on Linux the system does as it likes.
-inline void acknowledge(const Socket& socket, Acknowledges when) {
-#if TEST_TUNNEL_LINUX
-    const int value = when == Acknowledges::at_once ? 1 : 0;
-    ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_QUICKACK, &value, sizeof value);
-#else
-    static_cast<void>(socket);
-    static_cast<void>(when);
-#endif
-}
 
 /// How long two messages were under way, the second one written when the first one had arrived.
 struct TwoMessages {
@@ -50,10 +32,8 @@ struct DelayTrial {
 
 template <typename Value>
 Duration median(const std::vector<DelayTrial>& trials, Value value) {
-    std::vector<Duration> values;
-    for (const auto& trial : trials) {
-        values.push_back(value(trial));
-    }
+    std::vector<Duration> values(trials.size());
+    std::transform(trials.begin(), trials.end(), values.begin(), value);
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
     std::nth_element(values.begin(), middle, values.end());
     return *middle;

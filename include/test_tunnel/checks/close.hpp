@@ -1,0 +1,379 @@
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "../check.hpp"
+#include "../detail/unread.hpp"
+#include "../pair_run.hpp"
+#include "sides.hpp"
+#include "socket_options.hpp"
+
+namespace test_tunnel::check {
+
+// --- Half-close
+
+/// What has been seen of a half-close.
+struct HalfCloseSeen {
+    HalfClose shown = HalfClose::full;
+    /// From the half-close until that was known.
+    Duration after{};
+    /// How much of the answers had arrived by then.
+    std::uint64_t read = 0;
+};
+
+/// When the other side answers. It always does so once more, after `pause`.
+struct Answers {
+    bool at_once = true;
+    Duration pause{};
+};
+
+/// Writes `size` further bytes of an answer and reads them at the other end; false where the
+/// stream ends or breaks instead.
+inline bool answer(PairRun& run, Stream& stream, std::size_t size) {
+    const auto before = stream.from.written();
+    const auto bytes = stream.pattern.bytes(stream.written, size);
+    stream.size = stream.written + size;
+    try {
+        stream.from.write(bytes);
+    } catch (const SystemError&) {
+        // The tool has closed this side already: what the other one sees decides.
+    }
+    stream.written += stream.from.written() - before;
+    std::array<char, 4096> buffer{};
+    while (stream.read < stream.size) {
+        std::size_t count = 0;
+        try {
+            count = stream.to.read_some(buffer.data(), buffer.size());
+        } catch (const SystemError&) {
+            return false;
+        } catch (const TimedOut& error) {
+            throw Unexpected{run.expected(), fmt::format("neither: {}\n({})", error.what(),
+                                                         detail::progress_of(stream))};
+        }
+        if (count == 0) {
+            return false;
+        }
+        detail::verify_piece(stream, {buffer.data(), count}, {});
+        stream.read += count;
+    }
+    return true;
+}
+
+/// Nobody writes: whether the stream ends all the same. Anything else must not come.
+inline bool ends_in_silence(PairRun& run, Socket& reader, Duration duration) {
+    pollfd entry{.fd = reader.fd(), .events = POLLIN, .revents = 0};
+    const auto watch = lenient(run);
+    if (!detail::wait_for({&entry, 1}, Deadline{Clock::now() + duration}, watch.get(), "silence")) {
+        return false;
+    }
+    try {
+        reader.read_end();
+    } catch (const Unexpected& error) {
+        throw Unexpected{run.expected(), error.actual()};
+    }
+    return true;
+}
+
+/// One side ends its direction of the stream: what it wrote before must arrive, then the end. What
+/// becomes of the answers is only looked at.
+inline HalfCloseSeen see_half_close(PairRun& run, Party here, const Answers& answers) {
+    constexpr std::size_t size = 4096;
+    auto connection = run.connect();
+    const auto view = view_from(here, connection);
+    run.step("half-close",
+             fmt::format("the {} gets all that the {} wrote before it ended its direction, then "
+                         "the end of the stream",
+                         view.other, view.self),
+             view.here, view.there);
+    Stream request{.from = view.near,
+                   .to = view.far,
+                   .name = view.forth,
+                   .pattern = run.pattern().derive("request"),
+                   .size = size};
+    view.near.write(request.pattern.bytes(0, size));
+    view.near.shutdown_write();
+    request.written = size;
+    const auto begin = Clock::now();
+    carry(run, {&request, 1}, {.patience = run.config().timeouts.io});
+    run.demand_end(view.far, view.forth);
+
+    Stream reply{.from = view.far,
+                 .to = view.near,
+                 .name = view.back,
+                 .pattern = run.pattern().derive("answer")};
+    const auto seen = [&](HalfClose shown) {
+        return HalfCloseSeen{shown, Clock::now() - begin, reply.read};
+    };
+    const auto expected = fmt::format(
+        "the {} gets the answer, or the end of the stream from a tool that ends both "
+        "directions (Traits::half_close)",
+        view.self);
+    if (answers.at_once) {
+        run.step("answer after the half-close", expected, view.there, view.here);
+        if (!answer(run, reply, size)) {
+            return seen(HalfClose::none);
+        }
+    }
+    run.step("half-closed and silent",
+             fmt::format("the {}'s stream goes on, or ends properly: nobody has reset anything, "
+                         "nor written more",
+                         view.self),
+             view.there, view.here);
+    if (ends_in_silence(run, view.near, answers.pause)) {
+        return seen(HalfClose::timed);
+    }
+    run.step("late answer", expected, view.there, view.here);
+    if (!answer(run, reply, size)) {
+        return seen(HalfClose::timed);
+    }
+    run.step("end of stream",
+             fmt::format("the {} sees a clean end of stream when the {} closes too", view.self,
+                         view.other),
+             view.there, view.here);
+    view.far.close();
+    run.demand_end(view.near, view.back);
+    return seen(HalfClose::full);
+}
+
+/// A direction that ended with some of an answer delivered: a tool that ends it by the clock, or at
+/// once, does so where nothing is sent too. One that does not has lost the rest.
+inline void demand_same_in_silence(PairRun& run, Party here, const HalfCloseSeen& seen,
+                                   std::string_view direction) {
+    using namespace std::chrono_literals;
+    const auto longer = 2 * seen.after + 1s;
+    if (see_half_close(run, here, {.at_once = false, .pause = longer}).shown == HalfClose::full) {
+        run.step("what was cut short", "the answer was cut short by the clock");
+        throw Unexpected{
+            fmt::format("{}: all of the answer, since this direction goes on when the other one "
+                        "has ended: for {} and longer where nothing is sent",
+                        direction, detail::text_of(longer)),
+            fmt::format("after {} bytes of it, {} after the half-close, the end", seen.read,
+                        detail::text_of(seen.after))};
+    }
+}
+
+inline void judge_half_close(PairRun& run, std::string_view subject, HalfClose shown) {
+    const auto declared = run.traits().half_close;
+    if (!run.strict() && declared == HalfClose::timed && shown == HalfClose::full) {
+        shown = HalfClose::timed; // the time was too short to see it
+    }
+    run.judge<HalfClose>("half_close", subject, declared, shown, HalfClose::full);
+}
+
+/// A side that has said all it has to say ends its direction and waits for the answer: HTTP/1.0,
+/// `ssh host command < file`, rsync and many scripts do. What it said must be complete.
+inline void half_close(PairRun& run, Party here) {
+    using namespace std::chrono_literals;
+    const auto seen = see_half_close(run, here, {.at_once = true, .pause = run.wait(1s)});
+    if (seen.shown != HalfClose::full && seen.read > 0) {
+        demand_same_in_silence(run, here, seen,
+                               here == Party::client ? PairRun::down : PairRun::up);
+    }
+    judge_half_close(
+        run, here == Party::client ? "half-close by the client" : "half-close by the server",
+        seen.shown);
+    run.sentinel();
+}
+
+inline void half_close_up(PairRun& run) {
+    half_close(run, Party::client);
+}
+
+inline void half_close_down(PairRun& run) {
+    half_close(run, Party::server);
+}
+
+/// A bulk answer was cut short by the client's half-close. A tool that ends both directions may do
+/// so, at once or after a time; then it does so too where but little is sent.
+inline void demand_loss_by_half_close(PairRun& run, const Stream& cut, Duration lasted) {
+    using namespace std::chrono_literals;
+    const auto longer = 2 * lasted + 100ms;
+    const auto seen = see_half_close(run, Party::client, {.at_once = true, .pause = longer});
+    if (seen.shown == HalfClose::full) {
+        run.step("what was cut short", "the answer was cut short by the clock");
+        throw Unexpected{
+            fmt::format("{}: all of the answer, since this direction goes on when the other one "
+                        "has ended: for {} and longer where little is sent",
+                        cut.name, detail::text_of(longer)),
+            fmt::format("{}, {} after the half-close\n({})", cut.broken, detail::text_of(lasted),
+                        detail::progress_of(cut))};
+    }
+    judge_half_close(run, "half-close by the client in mid-bulk", seen.shown);
+}
+
+/// The client ends its direction while the answer is under way, and reads it only then: that a
+/// direction has ended is no reason to drop what is queued in the other one, nor what comes later.
+inline void half_close_bulk(PairRun& run) {
+    using namespace std::chrono_literals;
+    constexpr std::uint64_t size = 1U << 20U;
+    constexpr std::uint64_t request = 1U << 17U;
+    const bool has_end = run.traits().passes_eof.value_or(true);
+    auto connection = run.connect();
+    auto& [client, server] = connection;
+    limit_send_buffer(server);
+    std::array<Stream, 2> streams{{{.from = server,
+                                    .to = client,
+                                    .name = PairRun::down,
+                                    .pattern = run.pattern().derive("answer"),
+                                    .size = size * 3 / 4,
+                                    .reads = false},
+                                   {.from = client,
+                                    .to = server,
+                                    .name = PairRun::up,
+                                    .pattern = run.pattern().derive("request"),
+                                    .size = request,
+                                    .ends = has_end,
+                                    .may_break = has_end}}};
+    auto& [down, up] = streams;
+    run.step("answer", "the tool takes what the server writes while the client does not read",
+             Party::server, Party::client);
+    fill(run, down);
+
+    run.step("half-close in mid-bulk",
+             "the server gets all that the client wrote, then the end of the stream, and the "
+             "client all of the answer that is under way",
+             Party::client, Party::server);
+    const auto begin = Clock::now();
+    // The server should have seen the end before it goes on. A tool that reads nothing while it
+    // can't write has to be read from first.
+    carry(run, {&up, 1}, {.patience = 20ms, .may_stall = true});
+    if (!has_end && !detail::wants_to_write(up)) {
+        client.shutdown_write();
+    }
+    down.size = size;
+    down.reads = true;
+    down.ends = down.may_break = has_end;
+    carry(run, streams, {.patience = run.config().timeouts.io, .soft_end = run.soft_end()});
+    const auto lasted = Clock::now() - begin;
+
+    if (!has_end) {
+        server.close();
+        run.demand_end(client, PairRun::down);
+    } else if (!down.broken.empty()) {
+        demand_loss_by_half_close(run, down, lasted);
+    } else if (!up.broken.empty()) {
+        throw Unexpected{fmt::format("{}: {} bytes, then the end of the stream", up.name, request),
+                         fmt::format("{}\n({})", up.broken, detail::progress_of(up))};
+    }
+    run.sentinel();
+}
+
+// --- Close
+
+/// Reads until there are `until` bytes, in small pieces.
+inline void read_slowly(Stream& stream, std::uint64_t until) {
+    until = std::min(until, stream.size);
+    std::array<char, 4096> buffer{};
+    while (stream.read < until) {
+        std::size_t count = 0;
+        try {
+            count = stream.to.read_some(
+                buffer.data(), std::min<std::uint64_t>(buffer.size(), until - stream.read));
+        } catch (const SystemError& error) {
+            detail::break_stream(stream, error.what());
+        }
+        if (count == 0) {
+            detail::break_stream(stream, "end of stream");
+        }
+        detail::verify_piece(stream, {buffer.data(), count}, {});
+        stream.read += count;
+    }
+}
+
+/// The writer fills all buffers there are and closes at once. Nobody has read a byte by then: what
+/// the tool still holds when it sees the end is delivered nevertheless, and the end after it.
+inline void tail(PairRun& run, Party here) {
+    using namespace std::chrono_literals;
+    constexpr std::uint64_t more_than_buffers = 8U << 20U;
+    constexpr std::size_t piece = 8192;
+    auto connection = run.connect();
+    const auto view = view_from(here, connection);
+    limit_send_buffer(view.near);
+    limit_receive_buffer(view.far);
+    run.step("push",
+             fmt::format("the tool takes what the {} writes while the {} does not read", view.self,
+                         view.other),
+             view.here, view.there);
+    Stream stream{.from = view.near,
+                  .to = view.far,
+                  .name = view.forth,
+                  .pattern = run.pattern(),
+                  .size = 1U << 17U};
+    carry(run, {&stream, 1}, {.patience = run.config().timeouts.io});
+    stream.size = more_than_buffers;
+    stream.reads = false;
+    fill(run, stream);
+
+    run.step("close, to a slow reader",
+             fmt::format("the {} gets all that the {} wrote before it closed, then the end of the "
+                         "stream",
+                         view.other, view.self),
+             view.here, view.there);
+    const auto ours = view.near.local();
+    const auto tool = view.near.peer();
+    view.near.close();
+    const auto watch = lenient(run);
+    view.far.watch(watch);
+    // Until the tool has come to the end of the stream, with its own buffers still full.
+    const Deadline enough{Clock::now() + 200ms};
+    while (const auto waiting = detail::unread_at(tool, ours)) {
+        if (enough.passed() || stream.read == stream.size) {
+            break;
+        }
+        read_slowly(stream, stream.read + std::max(piece, waiting / 16));
+        run.server().wait_for_end(Deadline{Clock::now() + 200us});
+    }
+    run.server().wait_for_end(Deadline{Clock::now() + 80ms});
+
+    const bool has_end = run.traits().passes_eof.value_or(true);
+    stream.reads = true;
+    stream.shut_down = true;
+    stream.ends = has_end;
+    carry(run, {&stream, 1}, {.patience = run.config().timeouts.io});
+    if (!has_end) {
+        run.demand_end(view.far, view.forth);
+    }
+    view.far.close();
+    run.sentinel();
+}
+
+inline void tail_up(PairRun& run) {
+    tail(run, Party::client);
+}
+
+inline void tail_down(PairRun& run) {
+    tail(run, Party::server);
+}
+
+inline constexpr std::array close_checks{
+    Check{.id = "close.half.up",
+          .title = "the client ends its direction; the server gets all of it and answers, at once "
+                   "and later",
+          .trait = "half_close",
+          .run = half_close_up},
+    Check{.id = "close.half.down",
+          .title = "the server ends its direction; the client gets all of it and answers, at once "
+                   "and later",
+          .trait = "half_close",
+          .run = half_close_down},
+    Check{.id = "close.half.bulk",
+          .title = "the client ends its direction with most of a 1 MiB answer still to come",
+          .trait = "half_close",
+          .run = half_close_bulk},
+    Check{.id = "close.tail.up",
+          .title = "the client fills all buffers and closes; a slow server gets all of it",
+          .trait = "passes_eof",
+          .run = tail_up},
+    Check{.id = "close.tail.down",
+          .title = "the server fills all buffers and closes; a slow client gets all of it",
+          .trait = "passes_eof",
+          .run = tail_down}};
+
+} // namespace test_tunnel::check
