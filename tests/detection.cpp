@@ -1,7 +1,8 @@
 // The checks on a forwarder with every fault and every oddity that tests/faulty knows: which check
 // finds which fault, and whether any flags what is correct. Prints the table and the counts; fails
 // where a fault is not found by the check that it was made for, where something correct is flagged,
-// and where a check has no fault that proves it.
+// where what tools may do differently is not told at `strict`, and where a check has no fault that
+// proves it.
 //
 //   detection [NAME-PATTERN]
 
@@ -9,6 +10,7 @@
 #include <test_tunnel/process.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -42,7 +44,7 @@ int run_one(const std::string& behaviour, const std::string& mode, const std::st
     ConfigProg config;
     config.log->set_level(spdlog::level::off);
     config.level = parse_level(level);
-    config.idle = 3s;
+    config.idle = behaviour == "minute-timeout" ? 65s : 3s;
     if (kind == "fault") { // nobody has to be patient with it
         config.timeouts.connect = 3s;
         config.timeouts.io = 2s;
@@ -101,6 +103,19 @@ bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
+bool is_check(std::string_view id) {
+    const auto all = checks();
+    return std::any_of(all.begin(), all.end(), [&](const Check& check) { return check.id == id; });
+}
+
+/// A deviation from what is the rule for tools, and not one of several ways that are as good.
+bool needs_declaration(const Behaviour& behaviour) {
+    constexpr std::array free_choices{"wrong-source", "refuses-by-end", "retries-target",
+                                      "no-address-reuse", "finishes-connections"};
+    return behaviour.kind == "trait" && std::find(free_choices.begin(), free_choices.end(),
+                                                  behaviour.name) == free_choices.end();
+}
+
 /// A fault in one of its modes, plain where it can be; what is correct in all of them.
 std::vector<Run> all_runs(std::string_view pattern) {
     std::vector<Run> result;
@@ -109,6 +124,10 @@ std::vector<Run> all_runs(std::string_view pattern) {
             continue;
         }
         const bool is_strict = contains(behaviour.description, "(strict)");
+        if (behaviour.kind == "fault" && !is_check(behaviour.check)) {
+            fmt::print("not looked for yet: {} ({})\n", behaviour.name, behaviour.description);
+            continue;
+        }
         auto modes = split(behaviour.modes, ',');
         if (behaviour.kind != "correct" && behaviour.kind != "awkward") {
             const auto plain_one = std::find(modes.begin(), modes.end(), "forward");
@@ -116,7 +135,7 @@ std::vector<Run> all_runs(std::string_view pattern) {
         }
         for (const auto& mode : modes) {
             result.push_back({&behaviour, mode, is_strict ? "strict" : "standard"});
-            if (behaviour.kind == "correct") {
+            if (behaviour.kind == "correct" || needs_declaration(behaviour)) {
                 result.push_back({&behaviour, mode, "strict"});
             }
         }
@@ -147,7 +166,7 @@ void read_result(Run& run, const Process& process) {
 
 /// Most of them wait most of the time: many at once.
 void carry_out(std::vector<Run>& runs, const std::string& self) {
-    constexpr std::size_t at_once = 8;
+    constexpr std::size_t at_once = 8; // on two cores
     std::vector<std::pair<Run*, Process>> running;
     std::size_t next = 0;
     while (next < runs.size() || !running.empty()) {
@@ -210,6 +229,7 @@ std::vector<std::string> judge(const std::vector<Run>& runs, bool complete) {
     std::size_t correct = 0;
     std::size_t flagged = 0;
     std::size_t deviations = 0;
+    std::size_t undeclared = 0;
     std::set<std::string> proven;
     for (const auto& run : runs) {
         const auto name = fmt::format("{} ({}, {})", run.behaviour->name, run.mode, run.level);
@@ -224,11 +244,21 @@ std::vector<std::string> judge(const std::vector<Run>& runs, bool complete) {
             }
             continue;
         }
+        const bool is_told = needs_declaration(*run.behaviour);
+        if (is_told && run.level == "strict") {
+            ++undeclared;
+            if (!contains(run.accounts, "Traits::")) {
+                complaints.push_back(fmt::format("{} is not told what to declare", name));
+            }
+            continue;
+        }
         run.behaviour->kind == "trait" ? ++deviations : ++correct;
+        // What shows after half a second only is not seen at this level.
+        const bool is_slow = run.behaviour->name == "timed-half-close";
         if (run.is_flagged()) {
             ++flagged;
             complaints.push_back(fmt::format("{} is flagged\n{}", name, run.accounts));
-        } else if (run.behaviour->kind == "trait" && run.noted.empty()) {
+        } else if (is_told && !is_slow && run.noted.empty()) {
             complaints.push_back(fmt::format("{} is not noted", name));
         }
     }

@@ -262,13 +262,17 @@ TEST_CASE("an exit status that is declared is not noted", "[tunnel]") {
 }
 
 TEST_CASE("a tool that listens where it was not told to is reported", "[tunnel]") {
-    FaultyTunnel tunnel{impatient_config(), "wildcard"};
+    auto config = impatient_config();
+    config.level = Level::standard;
+    config.only = {"address.binding"};
+    FaultyTunnel tunnel{config, "wildcard"};
     const auto pair = any_pair(tunnel.config());
     const auto result = tunnel.run_pair(pair);
     CHECK(result.passed());
-    CHECK(notes_of(result) ==
-          std::vector<std::string>{"listening only where it was told to, not at 0.0.0.0: no "
-                                   "(undeclared: Traits::binds_listener = false)"});
+    REQUIRE(notes_of(result).size() == 1);
+    CHECK_THAT(notes_of(result).front(),
+               ContainsSubstring("listening only where it was told to, not at 0.0.0.0") &&
+                   ContainsSubstring("no (undeclared: Traits::binds_listener = false)"));
 }
 
 TEST_CASE("a stranger on the tool's port is not taken for the tool", "[tunnel]") {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "error.hpp"
@@ -22,6 +23,10 @@ struct Check {
     /// Returns where the tunnel does it. Throws Unexpected, TimedOut, ToolEnded or another Error
     /// where it does not, NotApplicable where there is nothing to check.
     void (*run)(PairRun& run) = nullptr;
+    /// For a check that has to wait for something not to happen: what it does before that, on a
+    /// connection of its own, so that many checks wait at once. Called ahead of all of them where
+    /// the tool is concurrent, else by `run`, which gets the result from `PairRun::prepared`.
+    std::shared_ptr<void> (*prepare)(PairRun& run) = nullptr;
 };
 
 /// Thrown by a check that does not concern this tool, or can't be done on this machine.

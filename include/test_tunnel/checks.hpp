@@ -34,9 +34,9 @@ inline std::vector<Check> checks() {
     add(check::hello_checks);
     add(check::address_checks);
     add(check::data_checks);
-    add(check::flow_checks);
     add(check::close_checks);
     add(check::reset_checks);
+    add(check::flow_checks);
     add(check::connection_checks);
     add(check::target_checks);
     add(check::idle_checks);

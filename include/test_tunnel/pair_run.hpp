@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -102,8 +104,19 @@ public:
     /// `Level::standard`.
     void transfer(std::vector<Stream> streams);
 
-    /// That a tool is concurrent is learnt once; throws NotApplicable where it is not.
+    /// Whether the tool serves a connection while another one is open; learnt once, which takes
+    /// some seconds where it does not.
+    [[nodiscard]] bool is_concurrent();
+
+    /// Throws NotApplicable where it does not. Must be declared at `Level::strict`.
     void need_concurrency();
+
+    /// What the check's `prepare` has returned, some time ago; called now where it has not been,
+    /// or for a tool that is no longer there.
+    template <typename State>
+    [[nodiscard]] std::shared_ptr<State> prepared() {
+        return std::static_pointer_cast<State>(take_prepared());
+    }
 
     // --- The tool's life
 
@@ -158,7 +171,19 @@ public:
 private:
     friend class TestTunnel;
 
-    void begin(std::string_view check);
+    /// What a check has done ahead, and the account of it.
+    struct Prepared {
+        std::shared_ptr<void> state;
+        /// Of which tool: the number of its start.
+        int start = 0;
+        Clock::time_point started;
+        std::vector<Step> steps;
+        std::vector<Note> notes;
+    };
+
+    void begin(const Check& check);
+    void prepare();
+    [[nodiscard]] std::shared_ptr<void> take_prepared();
     void start();
     [[nodiscard]] bool has_ended_well();
     void serves_just_one();
@@ -179,12 +204,15 @@ private:
     bool one_shot_ = false;
     bool speaks_first_ = false;
     std::optional<bool> concurrent_;
+    bool is_concurrency_judged_ = false;
     /// For all waits on a new connection, instead of the configuration's timeouts.
     std::optional<Duration> patience_;
     std::uint64_t said_ = 0;
     std::set<std::string> noted_;
+    /// By the id of the check.
+    std::map<std::string_view, Prepared> prepared_;
     // Of the check that is being run.
-    std::string name_;
+    Check check_;
     Clock::time_point started_;
     std::vector<Step> steps_;
     std::vector<Note> notes_;

@@ -57,6 +57,7 @@ struct Stream {
     std::size_t next_piece = 0;
     std::size_t piece_done = 0;
     bool shut_down = false;
+    bool unacknowledged = false;
 };
 
 /// How streams are carried.
@@ -225,6 +226,7 @@ inline bool read_some(Stream& stream, std::span<char> buffer, std::span<const St
     }
     verify_piece(stream, {buffer.data(), *count}, all);
     stream.read += *count;
+    stream.unacknowledged = true;
     return true;
 }
 
@@ -272,6 +274,14 @@ inline bool transfer(std::span<Stream> streams, const std::weak_ptr<Watch>& watc
             return true;
         }
         constexpr std::string_view awaited = "the streams to go on";
+        if (!progress) {
+            // A tool may hold its last piece back until the one before it is acknowledged.
+            for (auto& stream : streams) {
+                if (std::exchange(stream.unacknowledged, false)) {
+                    stream.to.acknowledge_now();
+                }
+            }
+        }
         if (progress) {
             deadline = Deadline::after(options.patience);
             if (guard) {

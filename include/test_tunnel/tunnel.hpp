@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -122,7 +123,8 @@ protected:
 private:
     friend class PairRun;
 
-    [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check);
+    template <typename Act>
+    [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check, Act act);
     [[nodiscard]] CheckResult failure(PairRun& run, std::string expected, std::string actual) const;
     bool await_connection(PairRun& run, Socket& client, Duration patience) const;
 
@@ -170,19 +172,35 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     PairResult result{pair, {}, {}};
     config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), pair.text()));
     PairRun run{*this, pair, seed_};
+    const auto act = [&](const Check& check) { check.run(run); };
+    const auto act_ahead = [&](const Check& /*check*/) { run.prepare(); };
     bool is_tunnel = true;
+    std::map<std::string_view, CheckResult> failed_ahead;
     for (const auto& check : selected) {
         CheckResult entry;
-        if (is_tunnel) {
-            entry = run_check(run, check);
-            // One failure, and not forty.
-            is_tunnel = entry.outcome != Outcome::failed || check.level != Level::hello;
+        if (const auto failed = failed_ahead.find(check.id); failed != failed_ahead.end()) {
+            entry = std::move(failed->second);
+        } else if (is_tunnel) {
+            entry = run_check(run, check, act);
         } else {
             entry.outcome = Outcome::skipped;
             entry.account = fmt::format("not tried, since {} failed", selected.front().id);
         }
         entry.id = check.id;
+        const bool passed = entry.outcome != Outcome::failed;
         result.checks.push_back(std::move(entry));
+        if (&check != &selected.front() || check.level != Level::hello) {
+            continue;
+        }
+        is_tunnel = passed; // one failure, and not forty
+        for (const auto& later : selected) {
+            if (is_tunnel && later.prepare != nullptr) {
+                auto ahead = run_check(run, later, act_ahead);
+                if (ahead.outcome == Outcome::failed) {
+                    failed_ahead.emplace(later.id, std::move(ahead));
+                }
+            }
+        }
     }
     if (run.has_server()) {
         run.server().stop(config_.timeouts.stop, config_.timeouts.linger);
@@ -192,11 +210,13 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     return result;
 }
 
-inline CheckResult TestTunnel::run_check(PairRun& run, const Check& check) {
+template <typename Act>
+CheckResult TestTunnel::run_check(PairRun& run, const Check& check, Act act) {
     CheckResult result;
-    run.begin(check.id);
+    const auto started = Clock::now();
+    run.begin(check);
     try {
-        check.run(run);
+        act(check);
         run.settle();
     } catch (const NotApplicable& reason) {
         result.outcome = Outcome::not_applicable;
@@ -219,7 +239,7 @@ inline CheckResult TestTunnel::run_check(PairRun& run, const Check& check) {
     result.id = check.id;
     result.notes = std::move(run.notes_);
     result.steps = std::move(run.steps_);
-    result.duration = Clock::now() - run.started_;
+    result.duration = Clock::now() - started;
     config_.log->debug(fmt::format("{} {} / {}: {}: {}", slug(), run.pair().name(), check.id,
                                    text_of(result.outcome), detail::timeline(result.steps)));
     return result;
@@ -250,7 +270,7 @@ inline CheckResult TestTunnel::failure(PairRun& run, std::string expected,
     result.actual = std::move(actual);
     result.steps = run.steps_;
     result.account = detail::account_of(
-        {.title = fmt::format("{} {} / {}", slug(), run.pair().name(), run.name_),
+        {.title = fmt::format("{} {} / {}", slug(), run.pair().name(), run.check_.id),
          .pair = run.pair(),
          .failed = result,
          .server = run.server_ ? &*run.server_ : nullptr,
@@ -294,14 +314,7 @@ inline Connection TestTunnel::connect(PairRun& run) {
     run.require_no_stranger();
     auto client = connect_client(run);
     if (run.connections_ == 1) {
-        const auto wanted = run.pair().proxy_listen.listen();
-        for (const auto& other : detail::verify_listener(run.server(), wanted)) {
-            run.judge<bool>(
-                "binds_listener",
-                fmt::format("listening only where it was told to, not at {}",
-                            other.port == wanted.port ? other.address.text() : other.text()),
-                traits().binds_listener, false, true);
-        }
+        detail::require_own_listener(run.server(), run.pair().proxy_listen.listen());
     }
     client.set_timeout(run.patience_.value_or(config_.timeouts.io));
     const auto reported = run.handshake(client);

@@ -104,11 +104,11 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"replies-twice", "fault", asking, "hello", "sends its reply twice"},
     {"success-then-close", "fault", asking, "hello", "reports success, then closes"},
     {"loses-first-data", "fault", asking, "hello", "loses what the server sends first, up to 50 ms after the reply"},
-    {"success-without-connecting", "fault", asking, "target.unreachable", "reports success before it connects"},
-    {"loses-data-after-request", "fault", asking, "target.late", "loses what the client sends before the reply"},
-    {"dials-early", "fault", asking, "connections.one_to_one", "connects onwards before the handshake"},
-    {"accepts-any-password", "fault", socks5, "connections.one_to_one", "accepts every user and password"},
-    {"accepts-bad-requests", "fault", asking, "connections.one_to_one", "connects onwards whatever it was asked"},
+    {"success-without-connecting", "fault", asking, "target.unreachable", "reports success before it connects (strict)"},
+    {"loses-data-after-request", "fault", asking, "handshake.early_data", "loses what the client sends before the reply"},
+    {"dials-early", "fault", asking, "connections.one_to_one", "connects onwards before the handshake (strict)"},
+    {"accepts-any-password", "fault", socks5, "handshake.password", "accepts every user and password"},
+    {"accepts-bad-requests", "fault", asking, "connections.one_to_one", "connects onwards whatever it was asked (strict)"},
 
     // Data, seen at once
     {"changes-up", "fault", all, "hello", "changes a bit of each piece from the client"},
@@ -140,7 +140,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
 
     // Data, odd
     {"stops-at-nul", "fault", all, "data.bytes", "cuts pieces at a NUL"},
-    {"text-mode", "fault", all, "data.bytes", "makes CR LF of LF"},
+    {"text-mode", "fault", all, "hello", "makes CR LF of LF"},
     {"loses-carriage-returns", "fault", all, "data.bytes", "makes LF of CR LF"},
     {"strips-eighth-bit", "fault", all, "data.bytes", "clears the highest bit of each byte"},
     {"doubles-0xff", "fault", all, "data.bytes", "doubles 0xFF, as telnet does"},
@@ -199,7 +199,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"one-stalled-resets-all", "fault", all, "connections.stalled", "resets all others when a connection is blocked"},
     {"one-reset-ends-all", "fault", all, "connections.reset", "ends all connections when one is reset"},
     {"crashes-on-reset-of-two", "fault", all, "connections.reset", "crashes when one of several is reset"},
-    {"dials-ahead", "fault", all, "connections.one_to_one", "keeps a connection to the target in store"},
+    {"dials-ahead", "fault", all, "hello", "keeps a connection to the target in store"},
     {"stops-after-60", "fault", all, "connections.reuse", "accepts nothing after 60 connections that were alone"},
     {"every-fiftieth-fails", "fault", all, "connections.reuse", "resets each fiftieth connection that is alone"},
     {"leaks-descriptors", "fault", all, "connections.reuse", "leaves a descriptor open for each connection (strict)"},
@@ -209,10 +209,11 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"limits-silent", "fault", asking, "connections.silent", "accepts nothing while eight clients have not asked"},
 
     // Address
-    {"listen-source", "fault", all, "address.source", "connects onwards from its listening address"},
-    {"lying-address", "fault", reporting, "address.source", "reports an address of the documentation's"},
-    {"lying-port", "fault", reporting, "address.source", "reports the next port"},
-    {"second-port", "fault", all, "address.binding", "listens on a second port"},
+    {"forgets-source", "fault", all, "address.source", "does not bind its outgoing side from the third connection on"},
+    {"listen-source", "fault", all, "hello", "connects onwards from its listening address"},
+    {"lying-address", "fault", reporting, "hello", "reports an address of the documentation's"},
+    {"lying-port", "fault", reporting, "hello", "reports the next port"},
+    {"second-port", "fault", all, "address.binding", "listens on a second port (strict)"},
 
     // Target
     {"hangs-when-unreachable", "fault", all, "target.unreachable", "keeps the client waiting where the target can't be reached"},
@@ -220,8 +221,8 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"refuses-ever-after", "fault", all, "target.unreachable", "connects onwards no more once the target could not be reached"},
     {"hangs-when-target-resets", "fault", all, "target.resets", "keeps the client where the server resets before any data"},
     {"dies-when-target-resets", "fault", all, "target.resets", "crashes where the server resets before any data"},
-    {"loses-early-data", "fault", all, "target.late", "loses what the client sends while connecting takes 50 ms or more"},
-    {"impatient-dial", "fault", all, "target.late", "gives up where connecting takes 100 ms"},
+    {"loses-early-data", "fault", all, "target.late", "loses what the client sends while connecting takes 50 ms or more (strict)"},
+    {"impatient-dial", "fault", all, "target.late", "gives up where connecting takes 100 ms (strict)"},
     {"closes-when-target-silent", "fault", all, "target.silent", "ends both where the server has not spoken, and the client is silent for 150 ms"},
 
     // Silence

@@ -37,7 +37,9 @@ inline Descriptor outgoing_socket(const Settings& settings) {
     set_up_stream(server.get());
     auto source = is("listen-source") ? settings.listen : settings.source;
     source.set_port(0);
-    if (!is("wrong-source")) {
+    static std::atomic<int> connections = 0;
+    const bool forgets = is("forgets-source") && ++connections > 2;
+    if (!is("wrong-source") && !forgets) {
         checked(::bind(server.get(), source.address(), source.length), "bind");
     }
     return server;

@@ -19,7 +19,7 @@ namespace test_tunnel::check {
 /// From where the tool connects, twice: a tool may do right once, or tell the same address each
 /// time. The work is done in TestTunnel::verify_source, for this connection as for all.
 inline void source(PairRun& run) {
-    constexpr int count = 2;
+    constexpr int count = 4;
     for (int i = 0; i < count; ++i) {
         auto connection = run.connect();
         const auto from = connection.server.peer();
@@ -85,7 +85,7 @@ inline void binding(PairRun& run) {
     run.step("listens elsewhere", fmt::format("the tool listens at {} and nowhere else", own),
              Party::client, Party::tool);
     std::vector<std::string> elsewhere;
-    for (const auto& other : detail::verify_listener(run.server(), own)) {
+    for (const auto& other : detail::listens_elsewhere(run.server(), own)) {
         elsewhere.push_back(other.port == own.port ? other.address.text() : other.text());
     }
     std::vector<std::string> accepted;

@@ -176,7 +176,12 @@ inline void exchange(PairRun& run, Connection& connection, const OddBytes& odd) 
         if (progress) {
             deadline = Deadline::after(patience);
             watch->require_time(awaited);
-        } else if (!detail::wait_for(fds, deadline, watch.get(), awaited)) {
+            continue;
+        }
+        // A tool may hold its last piece back until the one before it is acknowledged.
+        server.acknowledge_now();
+        client.acknowledge_now();
+        if (!detail::wait_for(fds, deadline, watch.get(), awaited)) {
             const auto& late = texts[0].read < texts[0].bytes.size() ? texts[0] : texts[1];
             fail(late, late.read, {},
                  fmt::format("nothing for {} at {}, {} bytes having been written",

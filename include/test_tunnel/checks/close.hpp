@@ -7,11 +7,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "../check.hpp"
 #include "../detail/unread.hpp"
 #include "../pair_run.hpp"
+#include "fill.hpp"
 #include "sides.hpp"
 #include "socket_options.hpp"
 
@@ -19,19 +23,32 @@ namespace test_tunnel::check {
 
 // --- Half-close
 
-/// What has been seen of a half-close.
-struct HalfCloseSeen {
+/// A connection of which one side has ended its direction, and what has been seen of that. Not to
+/// be moved: its parts refer to each other.
+struct HalfClosed {
+    HalfClosed(Connection made, Party here, const Pattern& answer)
+        : connection{std::move(made)},
+          view{view_from(here, connection)},
+          reply{.from = view.far, .to = view.near, .name = view.back, .pattern = answer} {}
+    HalfClosed(const HalfClosed&) = delete;
+    HalfClosed& operator=(const HalfClosed&) = delete;
+    ~HalfClosed() = default;
+
+    Connection connection;
+    View view;
+    /// What the other side answers.
+    Stream reply;
+    Clock::time_point begin;
+    /// Since when nobody has said anything.
+    Clock::time_point silent_since;
     HalfClose shown = HalfClose::full;
     /// From the half-close until that was known.
     Duration after{};
-    /// How much of the answers had arrived by then.
-    std::uint64_t read = 0;
-};
 
-/// When the other side answers. It always does so once more, after `pause`.
-struct Answers {
-    bool at_once = true;
-    Duration pause{};
+    void see(HalfClose what) {
+        shown = what;
+        after = Clock::now() - begin;
+    }
 };
 
 /// Writes `size` further bytes of an answer and reads them at the other end; false where the
@@ -81,12 +98,20 @@ inline bool ends_in_silence(PairRun& run, Socket& reader, Duration duration) {
     return true;
 }
 
+inline std::string answer_expected(const View& view) {
+    return fmt::format(
+        "the {} gets the answer, or the end of the stream from a tool that ends both "
+        "directions (Traits::half_close)",
+        view.self);
+}
+
 /// One side ends its direction of the stream: what it wrote before must arrive, then the end. What
-/// becomes of the answers is only looked at.
-inline HalfCloseSeen see_half_close(PairRun& run, Party here, const Answers& answers) {
+/// becomes of an answer, where there is one at once, is only looked at.
+inline std::shared_ptr<HalfClosed> begin_half_close(PairRun& run, Party here, bool answers) {
     constexpr std::size_t size = 4096;
-    auto connection = run.connect();
-    const auto view = view_from(here, connection);
+    const auto state =
+        std::make_shared<HalfClosed>(run.connect(), here, run.pattern().derive("answer"));
+    const auto& view = state->view;
     run.step("half-close",
              fmt::format("the {} gets all that the {} wrote before it ended its direction, then "
                          "the end of the stream",
@@ -100,38 +125,38 @@ inline HalfCloseSeen see_half_close(PairRun& run, Party here, const Answers& ans
     view.near.write(request.pattern.bytes(0, size));
     view.near.shutdown_write();
     request.written = size;
-    const auto begin = Clock::now();
+    state->begin = Clock::now();
     carry(run, {&request, 1}, {.patience = run.config().timeouts.io});
     run.demand_end(view.far, view.forth);
-
-    Stream reply{.from = view.far,
-                 .to = view.near,
-                 .name = view.back,
-                 .pattern = run.pattern().derive("answer")};
-    const auto seen = [&](HalfClose shown) {
-        return HalfCloseSeen{shown, Clock::now() - begin, reply.read};
-    };
-    const auto expected = fmt::format(
-        "the {} gets the answer, or the end of the stream from a tool that ends both "
-        "directions (Traits::half_close)",
-        view.self);
-    if (answers.at_once) {
-        run.step("answer after the half-close", expected, view.there, view.here);
-        if (!answer(run, reply, size)) {
-            return seen(HalfClose::none);
+    if (answers) {
+        run.step("answer after the half-close", answer_expected(view), view.there, view.here);
+        if (!answer(run, state->reply, size)) {
+            state->see(HalfClose::none);
         }
+    }
+    state->silent_since = Clock::now();
+    return state;
+}
+
+/// Whether an answer after `pause` still arrives, and the end of the stream when its side closes.
+inline void end_half_close(PairRun& run, HalfClosed& state, Duration pause) {
+    constexpr std::size_t size = 4096;
+    const auto& view = state.view;
+    if (state.shown == HalfClose::none) {
+        return;
     }
     run.step("half-closed and silent",
              fmt::format("the {}'s stream goes on, or ends properly: nobody has reset anything, "
                          "nor written more",
                          view.self),
              view.there, view.here);
-    if (ends_in_silence(run, view.near, answers.pause)) {
-        return seen(HalfClose::timed);
+    const auto left = state.silent_since + pause - Clock::now();
+    if (ends_in_silence(run, view.near, std::max(left, Duration::zero()))) {
+        return state.see(HalfClose::timed);
     }
-    run.step("late answer", expected, view.there, view.here);
-    if (!answer(run, reply, size)) {
-        return seen(HalfClose::timed);
+    run.step("late answer", answer_expected(view), view.there, view.here);
+    if (!answer(run, state.reply, size)) {
+        return state.see(HalfClose::timed);
     }
     run.step("end of stream",
              fmt::format("the {} sees a clean end of stream when the {} closes too", view.self,
@@ -139,22 +164,23 @@ inline HalfCloseSeen see_half_close(PairRun& run, Party here, const Answers& ans
              view.there, view.here);
     view.far.close();
     run.demand_end(view.near, view.back);
-    return seen(HalfClose::full);
+    state.see(HalfClose::full);
 }
 
 /// A direction that ended with some of an answer delivered: a tool that ends it by the clock, or at
 /// once, does so where nothing is sent too. One that does not has lost the rest.
-inline void demand_same_in_silence(PairRun& run, Party here, const HalfCloseSeen& seen,
-                                   std::string_view direction) {
+inline void demand_same_in_silence(PairRun& run, Party here, const HalfClosed& seen) {
     using namespace std::chrono_literals;
     const auto longer = 2 * seen.after + 1s;
-    if (see_half_close(run, here, {.at_once = false, .pause = longer}).shown == HalfClose::full) {
+    const auto silent = begin_half_close(run, here, false);
+    end_half_close(run, *silent, longer);
+    if (silent->shown == HalfClose::full) {
         run.step("what was cut short", "the answer was cut short by the clock");
         throw Unexpected{
             fmt::format("{}: all of the answer, since this direction goes on when the other one "
                         "has ended: for {} and longer where nothing is sent",
-                        direction, detail::text_of(longer)),
-            fmt::format("after {} bytes of it, {} after the half-close, the end", seen.read,
+                        seen.view.back, detail::text_of(longer)),
+            fmt::format("after {} bytes of it, {} after the half-close, the end", seen.reply.read,
                         detail::text_of(seen.after))};
     }
 }
@@ -171,14 +197,14 @@ inline void judge_half_close(PairRun& run, std::string_view subject, HalfClose s
 /// `ssh host command < file`, rsync and many scripts do. What it said must be complete.
 inline void half_close(PairRun& run, Party here) {
     using namespace std::chrono_literals;
-    const auto seen = see_half_close(run, here, {.at_once = true, .pause = run.wait(1s)});
-    if (seen.shown != HalfClose::full && seen.read > 0) {
-        demand_same_in_silence(run, here, seen,
-                               here == Party::client ? PairRun::down : PairRun::up);
+    const auto state = run.prepared<HalfClosed>();
+    end_half_close(run, *state, run.wait(1s));
+    if (state->shown != HalfClose::full && state->reply.read > 0) {
+        demand_same_in_silence(run, here, *state);
     }
     judge_half_close(
         run, here == Party::client ? "half-close by the client" : "half-close by the server",
-        seen.shown);
+        state->shown);
     run.sentinel();
 }
 
@@ -186,8 +212,16 @@ inline void half_close_up(PairRun& run) {
     half_close(run, Party::client);
 }
 
+inline std::shared_ptr<void> half_close_up_ahead(PairRun& run) {
+    return begin_half_close(run, Party::client, true);
+}
+
 inline void half_close_down(PairRun& run) {
     half_close(run, Party::server);
+}
+
+inline std::shared_ptr<void> half_close_down_ahead(PairRun& run) {
+    return begin_half_close(run, Party::server, true);
 }
 
 /// A bulk answer was cut short by the client's half-close. A tool that ends both directions may do
@@ -195,8 +229,9 @@ inline void half_close_down(PairRun& run) {
 inline void demand_loss_by_half_close(PairRun& run, const Stream& cut, Duration lasted) {
     using namespace std::chrono_literals;
     const auto longer = 2 * lasted + 100ms;
-    const auto seen = see_half_close(run, Party::client, {.at_once = true, .pause = longer});
-    if (seen.shown == HalfClose::full) {
+    const auto seen = begin_half_close(run, Party::client, true);
+    end_half_close(run, *seen, longer);
+    if (seen->shown == HalfClose::full) {
         run.step("what was cut short", "the answer was cut short by the clock");
         throw Unexpected{
             fmt::format("{}: all of the answer, since this direction goes on when the other one "
@@ -205,7 +240,7 @@ inline void demand_loss_by_half_close(PairRun& run, const Stream& cut, Duration 
             fmt::format("{}, {} after the half-close\n({})", cut.broken, detail::text_of(lasted),
                         detail::progress_of(cut))};
     }
-    judge_half_close(run, "half-close by the client in mid-bulk", seen.shown);
+    judge_half_close(run, "half-close by the client", seen->shown);
 }
 
 /// The client ends its direction while the answer is under way, and reads it only then: that a
@@ -234,7 +269,7 @@ inline void half_close_bulk(PairRun& run) {
     auto& [down, up] = streams;
     run.step("answer", "the tool takes what the server writes while the client does not read",
              Party::server, Party::client);
-    fill(run, down);
+    fill(run, {&down, 1}, 300ms);
 
     run.step("half-close in mid-bulk",
              "the server gets all that the client wrote, then the end of the stream, and the "
@@ -309,7 +344,7 @@ inline void tail(PairRun& run, Party here) {
     carry(run, {&stream, 1}, {.patience = run.config().timeouts.io});
     stream.size = more_than_buffers;
     stream.reads = false;
-    fill(run, stream);
+    fill(run, {&stream, 1}, 300ms);
 
     run.step("close, to a slow reader",
              fmt::format("the {} gets all that the {} wrote before it closed, then the end of the "
@@ -330,7 +365,7 @@ inline void tail(PairRun& run, Party here) {
         read_slowly(stream, stream.read + std::max(piece, waiting / 16));
         run.server().wait_for_end(Deadline{Clock::now() + 200us});
     }
-    run.server().wait_for_end(Deadline{Clock::now() + 80ms});
+    run.server().wait_for_end(Deadline{Clock::now() + 60ms});
 
     const bool has_end = run.traits().passes_eof.value_or(true);
     stream.reads = true;
@@ -357,12 +392,14 @@ inline constexpr std::array close_checks{
           .title = "the client ends its direction; the server gets all of it and answers, at once "
                    "and later",
           .trait = "half_close",
-          .run = half_close_up},
+          .run = half_close_up,
+          .prepare = half_close_up_ahead},
     Check{.id = "close.half.down",
           .title = "the server ends its direction; the client gets all of it and answers, at once "
                    "and later",
           .trait = "half_close",
-          .run = half_close_down},
+          .run = half_close_down,
+          .prepare = half_close_down_ahead},
     Check{.id = "close.half.bulk",
           .title = "the client ends its direction with most of a 1 MiB answer still to come",
           .trait = "half_close",

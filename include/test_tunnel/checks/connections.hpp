@@ -14,6 +14,7 @@
 
 #include "../check.hpp"
 #include "../pair_run.hpp"
+#include "fill.hpp"
 #include "reuse.hpp"
 #include "support.hpp"
 
@@ -110,9 +111,7 @@ inline void stalled(PairRun& run) {
                                  .pattern = run.pattern(1),
                                  .size = most,
                                  .reads = false}};
-    const TransferOptions until_blocked{
-        .patience = run.wait(1s), .soft_end = run.soft_end(), .may_stall = true};
-    transfer(streams, run.watch(), until_blocked);
+    fill(run, streams, run.strict() ? Duration{10s} : Duration{1s});
     for (std::size_t i = 2; i < count; ++i) {
         run.step("round trip beside them",
                  fmt::format("connection {} goes on while the readers of connections 1 ({}) and 2 "
@@ -126,7 +125,6 @@ inline void stalled(PairRun& run) {
     run.step("readers go on", "all that was written for them arrives as it was written",
              Party::client, Party::server);
     for (auto& stream : streams) {
-        stream.size = stream.written;
         stream.reads = true;
     }
     transfer(streams, run.watch(), {.patience = run.config().timeouts.io});
@@ -316,9 +314,7 @@ inline void one_to_one(PairRun& run) {
              fmt::format("after {} clients and {} connections to the server there is none more",
                          in_a_row, in_a_row),
              Party::tool, Party::server);
-    if (!once) {
-        require_no_arrival(run, run.wait(1s));
-    }
+    run.require_no_stranger();
     run.settle();
 
     // Of those that say nothing one tool serves any number at once, another only the first.
@@ -334,7 +330,7 @@ inline void one_to_one(PairRun& run) {
     }
     run.step("no further connections", "none is made for a client that has gone", Party::tool,
              Party::server);
-    require_no_arrival(run, run.wait(1s));
+    require_no_arrival(run, run.wait(500ms));
     if (run.strict() && habit == ForSilent::unknown) {
         failed_handshake(run);
     }

@@ -73,7 +73,7 @@ inline void ping_pong(PairRun& run) {
     run.step("ping-pong", "each message of 8 bytes arrives before the next one is written",
              Party::client, Party::server);
     const auto longest = run.config().timeouts.check / 2;
-    const auto end = run.strict() ? Deadline::after(longest) : Deadline{Clock::now() + 500ms};
+    const auto end = run.strict() ? Deadline::after(longest) : Deadline{Clock::now() + 2s};
     for (std::uint64_t round = 0; round < rounds; ++round) {
         if (round >= least && end.passed()) {
             if (run.strict()) {
@@ -152,14 +152,30 @@ inline void duplex(PairRun& run) {
 /// the first byte, no farewell and no keep-alive after the last one.
 inline void extra(PairRun& run) {
     using namespace std::chrono_literals;
-    auto connection = run.connect();
+    const auto silence = run.prepared<Silence>();
     const auto duration = bearable_silence(run, run.wait(1s));
+    auto& fresh = silence->connections.front();
+    auto& used = silence->connections.back();
     run.step("silence before the first byte", "nothing arrives at either end, and neither closes");
-    keep_silent(run, connection, duration);
-    run.round_trip(connection);
+    keep_silent(run, fresh, silence->left(duration));
+    run.round_trip(fresh);
     run.step("silence after the last byte", "nothing arrives at either end, and neither closes");
-    keep_silent(run, connection, duration);
-    run.round_trip(connection);
+    const bool is_same = &fresh == &used;
+    keep_silent(run, used, is_same ? duration : silence->left(duration));
+    run.round_trip(used);
+}
+
+/// A connection on which nothing has been said yet and, where there can be two, one on which all
+/// has been said.
+inline std::shared_ptr<void> extra_ahead(PairRun& run) {
+    auto silence = std::make_shared<Silence>();
+    if (run.is_concurrent()) {
+        silence->connections.push_back(run.connect());
+        run.round_trip(silence->connections.back());
+    }
+    silence->connections.insert(silence->connections.begin(), run.connect());
+    silence->since = Clock::now();
+    return silence;
 }
 
 inline constexpr std::array data_checks{
@@ -181,6 +197,7 @@ inline constexpr std::array data_checks{
     Check{.id = "data.extra",
           .title = "nothing arrives that nobody has written, in silence neither",
           .trait = "idle_timeout",
-          .run = extra}};
+          .run = extra,
+          .prepare = extra_ahead}};
 
 } // namespace test_tunnel::check

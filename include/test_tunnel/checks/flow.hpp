@@ -13,6 +13,7 @@
 #include "../check.hpp"
 #include "../detail/platform.hpp"
 #include "../pair_run.hpp"
+#include "fill.hpp"
 #include "socket_options.hpp"
 
 namespace test_tunnel::check {
@@ -46,25 +47,6 @@ inline std::uint64_t most_unread(PairRun& run) {
     return std::max(enough, 2 * largest_socket_buffers());
 }
 
-/// Writes what nobody reads, until hardly any of it is taken any more, or `most` has been. Some
-/// bytes trickle on for long, when the system finds room for them.
-inline void write_until_blocked(PairRun& run, Stream& stream, std::uint64_t most) {
-    using namespace std::chrono_literals;
-    // A tool that is slower than this could not get far enough in the time that there is.
-    const std::uint64_t trickle = run.strict() ? 1U << 16U : 1U << 20U;
-    const auto slice = run.wait(500ms);
-    const Deadline enough{Clock::now() + (run.strict() ? run.config().timeouts.check / 2 : 3s)};
-    int slow_slices = 0;
-    while (slow_slices < 2 && stream.written < most && !enough.passed()) {
-        const auto before = stream.written;
-        stream.size = most;
-        test_tunnel::transfer(
-            {&stream, 1}, run.watch(),
-            {.patience = slice, .soft_end = Deadline{Clock::now() + slice}, .may_stall = true});
-        slow_slices = stream.written - before > trickle ? 0 : slow_slices + 1;
-    }
-}
-
 /// The reader stops reading. The writer must be stopped in the end: a tool that takes whatever it
 /// is given runs out of memory. The other direction should go on. When the reader reads on,
 /// everything must arrive, and the connection work as before.
@@ -95,15 +77,13 @@ inline void pressure(PairRun& run, bool up) {
                          "reads",
                          name, most),
              from, to);
-    write_until_blocked(run, pressed, most);
+    fill(run, {&pressed, 1}, run.strict() ? run.config().timeouts.check / 2 : Duration{3s});
     if (pressed.written >= most) {
         throw Unexpected{run.expected(),
                          fmt::format("{} bytes were taken, and none of them read; a tool that "
                                      "means to hold that much has to declare Traits::buffer_size",
                                      pressed.written)};
     }
-    pressed.size = pressed.written;
-
     run.step("the other direction",
              fmt::format("{}: a few bytes arrive while {} waits for its reader", back, name), to,
              from);

@@ -15,13 +15,13 @@ inline void idle(PairRun& run) {
     using namespace std::chrono_literals;
     const auto longest = run.strict() ? run.config().idle : Duration{300ms};
     run.server().limit(run.config().timeouts.check + longest);
-    auto connection = run.connect();
-    run.round_trip(connection);
+    const auto silence = run.prepared<Silence>();
+    auto& connection = silence->connections.front();
     const auto duration = bearable_silence(run, longest);
     run.step("idle", fmt::format("nothing arrives at either end during {} of silence, and the "
                                  "connection stays open",
                                  detail::text_of(duration)));
-    keep_silent(run, connection, duration);
+    keep_silent(run, connection, silence->left(duration));
     run.round_trip(connection);
 }
 
@@ -29,6 +29,7 @@ inline constexpr std::array idle_checks{
     Check{.id = "idle",
           .title = "a connection that has been silent for long still carries data",
           .trait = "idle_timeout",
-          .run = idle}};
+          .run = idle,
+          .prepare = talk_once}};
 
 } // namespace test_tunnel::check

@@ -86,7 +86,7 @@ inline void reuse(PairRun& run) {
     constexpr int warm_up = 20;
     // The data of a slow tool takes its time; all that counts are the connections.
     const auto enough = run.strict() ? Deadline::after(run.config().timeouts.check / 2)
-                                     : Deadline{Clock::now() + 1s};
+                                     : Deadline{Clock::now() + 3s};
     std::optional<Holdings> before;
     int made = 0;
     while (made < count && (made < least || !enough.passed())) {

@@ -68,15 +68,6 @@ inline bool carry(PairRun& run, std::span<Stream> streams, const TransferOptions
     return transfer(streams, watch, options);
 }
 
-/// Writes until all buffers are full, or the stream has been written; `stream.size` is then what
-/// was written. For a moment only, however slow the tool.
-inline void fill(PairRun& run, Stream& stream) {
-    using namespace std::chrono_literals;
-    carry(run, {&stream, 1},
-          {.patience = 20ms, .soft_end = Deadline{Clock::now() + 300ms}, .may_stall = true});
-    stream.size = stream.written;
-}
-
 /// Halves what a reader may have unread; the system would give it ever more (tcp(7)). Less is not
 /// to be had of a connection that is there: its peer has been offered more, and waits for that by a
 /// timer.

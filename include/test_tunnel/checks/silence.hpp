@@ -2,13 +2,44 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "../pair_run.hpp"
 
 namespace test_tunnel::check {
+
+/// Connections on which nothing is said, and since when.
+struct Silence {
+    std::vector<Connection> connections;
+    Clock::time_point since = Clock::now();
+
+    /// How much is left of `duration`.
+    [[nodiscard]] Duration left(Duration duration) const {
+        return std::max(since + duration - Clock::now(), Duration::zero());
+    }
+};
+
+/// A connection that has carried something; silent from now on.
+inline std::shared_ptr<void> talk_once(PairRun& run) {
+    auto silence = std::make_shared<Silence>();
+    silence->connections.push_back(run.connect());
+    run.round_trip(silence->connections.back());
+    silence->since = Clock::now();
+    return silence;
+}
+
+/// A connection that has carried nothing.
+inline std::shared_ptr<void> say_nothing(PairRun& run) {
+    auto silence = std::make_shared<Silence>();
+    silence->connections.push_back(run.connect());
+    silence->since = Clock::now();
+    return silence;
+}
 
 /// How long a connection may be silent before the tool is known to end it: `duration`, or half
 /// of the declared time.

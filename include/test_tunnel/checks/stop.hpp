@@ -126,7 +126,7 @@ inline void stop_busy(PairRun& run) {
     }
     // Where nothing depends on it, nobody waits to see what comes first, its end or ours.
     const bool matters = run.strict() || run.traits().stops_connections == true;
-    const auto moment = Deadline{Clock::now() + run.wait(3s)};
+    const auto moment = Deadline{Clock::now() + run.wait(500ms)};
     const bool tool_ended =
         carry_until(tool, streams, matters ? Deadline::after(timeouts.stop) : moment,
                     [&] { return has_ended(tool); });

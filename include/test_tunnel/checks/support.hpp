@@ -74,14 +74,4 @@ inline bool serves_once(PairRun& run) {
     return !run.has_server();
 }
 
-/// Whether the tool serves a connection while another one is open.
-inline bool is_concurrent(PairRun& run) {
-    try {
-        run.need_concurrency();
-    } catch (const NotApplicable&) {
-        return false;
-    }
-    return true;
-}
-
 } // namespace test_tunnel::check

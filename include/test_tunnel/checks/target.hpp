@@ -23,6 +23,7 @@
 #include "../check.hpp"
 #include "../expect.hpp"
 #include "../pair_run.hpp"
+#include "silence.hpp"
 #include "support.hpp"
 
 namespace test_tunnel::check {
@@ -289,13 +290,9 @@ inline void late(PairRun& run) {
     }
     run.settle();
     const auto tool = run.watch().lock(); // starts it where that was its only connection
-    // The second that a full queue takes is not spent on every pair.
-    const auto& pair = run.pair();
-    const bool may_take_a_second =
-        run.strict() || pair.proxy_listen.address.family() == pair.svc_listen.address.family();
-    FullQueue queue{run, may_take_a_second};
+    FullQueue queue{run, run.strict()};
     auto client = run.connect_client();
-    const auto open_again = Clock::now() + run.wait(2s);
+    const auto open_again = Clock::now() + run.wait(200ms);
     const auto release = std::make_shared<TimedRelease>(queue, tool, open_again);
     client.watch(release);
     const auto early = run.pattern().bytes(0, early_size);
@@ -319,7 +316,7 @@ inline void late(PairRun& run) {
     }
     run.step("late accept",
              fmt::format("the client is kept while the server does not accept for {}",
-                         detail::text_of(run.wait(2s))),
+                         detail::text_of(run.wait(200ms))),
              Party::tool, Party::client);
     run.require_silence({&client}, std::max(open_again - Clock::now(), Duration::zero()));
     queue.release();
@@ -335,20 +332,21 @@ inline void late(PairRun& run) {
 /// A server that says nothing for a while, and then answers: silence is no end.
 inline void target_silent(PairRun& run) {
     using namespace std::chrono_literals;
-    auto connection = run.connect();
+    const auto silence = run.prepared<Silence>();
+    auto& connection = silence->connections.front();
     auto& [client, server] = connection;
     run.step("silent server",
              fmt::format("the connection is kept, and nothing comes, while nobody says anything "
                          "for {}",
                          detail::text_of(run.wait(3s))),
              Party::server, Party::client);
-    run.require_silence({&client, &server}, run.wait(3s));
+    run.require_silence({&client, &server}, silence->left(run.wait(3s)));
     run.step("silent server",
              "the connection is kept, and nothing comes, while the server does not answer",
              Party::server, Party::client);
     constexpr std::string_view question{"Is anybody there?\n"};
     client.write(question);
-    run.require_silence({&client}, run.wait(1s));
+    run.require_silence({&client}, run.wait(200ms));
     run.step("question", "the server reads what the client wrote", Party::client, Party::server);
     expect_read(server, question, run.up);
     run.round_trip(connection);
@@ -368,6 +366,7 @@ inline constexpr std::array target_checks{
           .run = late},
     Check{.id = "target.silent",
           .title = "a server that does not speak for a while is waited for",
-          .run = target_silent}};
+          .run = target_silent,
+          .prepare = say_nothing}};
 
 } // namespace test_tunnel::check

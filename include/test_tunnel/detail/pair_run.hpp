@@ -96,16 +96,43 @@ inline void PairRun::serves_just_one() {
                 traits_.serves_again, false, true);
 }
 
-inline void PairRun::begin(std::string_view check) {
-    name_ = check;
+inline void PairRun::begin(const Check& check) {
+    check_ = check;
     started_ = Clock::now();
     steps_.clear();
     notes_.clear();
-    pattern_ = seed_.derive(check);
+    pattern_ = seed_.derive(check.id);
     discarded_ = false;
     if (server_) {
         server_->limit(config().timeouts.check);
     }
+}
+
+/// Does what the check does ahead.
+inline void PairRun::prepare() {
+    if (check_.prepare != nullptr && is_concurrent()) {
+        auto state = check_.prepare(*this);
+        prepared_[check_.id] = {.state = std::move(state),
+                                .start = starts_,
+                                .started = started_,
+                                .steps = std::move(steps_),
+                                .notes = std::move(notes_)};
+    }
+}
+
+inline std::shared_ptr<void> PairRun::take_prepared() {
+    const auto found = prepared_.find(check_.id);
+    if (found != prepared_.end()) {
+        auto ahead = std::move(found->second);
+        prepared_.erase(found);
+        if (server_ && ahead.start == starts_) {
+            started_ = ahead.started;
+            steps_ = std::move(ahead.steps);
+            notes_ = std::move(ahead.notes);
+            return ahead.state;
+        }
+    }
+    return check_.prepare(*this);
 }
 
 /// After a check: the tool must have survived it.
@@ -245,35 +272,44 @@ inline void PairRun::transfer(std::vector<Stream> streams) {
                           {.patience = config().timeouts.io, .soft_end = soft_end()});
 }
 
-inline void PairRun::need_concurrency() {
+/// Learnt once.
+inline bool PairRun::is_concurrent() {
     using namespace std::chrono_literals;
-    if (!concurrent_) {
-        auto first = connect();
-        std::optional<Connection> second;
-        const bool still_listens = detail::may_listen(server(), pair_.proxy_listen.listen());
-        if (still_listens) {
-            patience_ = strict() ? 5s : 2s;
-            try {
-                second = tunnel_.connect(*this);
-                round_trip(*second);
-            } catch (const SetupError&) {
-                throw;
-            } catch (const Error&) {
-                second.reset();
-            }
-            patience_.reset();
-        }
-        round_trip(first);
-        concurrent_ = second.has_value();
-        if (!second) {
-            // What the second client has left behind would meet the next one.
-            server_->stop(config().timeouts.stop, config().timeouts.linger);
-            server_.reset();
-        }
-        judge<bool>("concurrent", "a second connection while one is open", traits_.concurrent,
-                    *concurrent_, true);
+    if (concurrent_) {
+        return *concurrent_;
     }
-    if (!*concurrent_) {
+    auto first = connect();
+    std::optional<Connection> second;
+    if (detail::may_listen(server(), pair_.proxy_listen.listen())) {
+        patience_ = strict() ? 5s : 2s;
+        try {
+            second = tunnel_.connect(*this);
+            round_trip(*second);
+        } catch (const SetupError&) {
+            throw;
+        } catch (const Error&) {
+            second.reset();
+        }
+        patience_.reset();
+    }
+    round_trip(first);
+    concurrent_ = second.has_value();
+    if (!second) {
+        // What the second client has left behind would meet the next one.
+        server_->stop(config().timeouts.stop, config().timeouts.linger);
+        server_.reset();
+    }
+    return *concurrent_;
+}
+
+inline void PairRun::need_concurrency() {
+    const bool concurrent = is_concurrent();
+    if (!is_concurrency_judged_) {
+        is_concurrency_judged_ = true;
+        judge<bool>("concurrent", "a second connection while one is open", traits_.concurrent,
+                    concurrent, true);
+    }
+    if (!concurrent) {
         throw NotApplicable{"it serves one connection at a time (Traits::concurrent)"};
     }
 }
@@ -282,7 +318,7 @@ inline void PairRun::need_concurrency() {
 
 inline void PairRun::step(std::string name, std::string expected, Party from, Party to) {
     config().log->debug(
-        fmt::format("{} {} / {}: {}: {}", tunnel_.slug(), pair_.name(), name_, name, expected));
+        fmt::format("{} {} / {}: {}: {}", tunnel_.slug(), pair_.name(), check_.id, name, expected));
     steps_.push_back({std::move(name), std::move(expected), from, to, Clock::now() - started_});
 }
 

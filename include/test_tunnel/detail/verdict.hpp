@@ -18,18 +18,24 @@
 
 namespace test_tunnel::detail {
 
-/// That it is the tool that listens at `wanted`; returns where it listens besides or instead.
-inline std::vector<Endpoint> verify_listener(const Server& server, const Endpoint& wanted) {
-    auto found = find_listeners(server.processes(), wanted);
+/// That it is the tool that listens at `wanted`, as far as that can be known.
+inline void require_own_listener(const Server& server, const Endpoint& wanted) {
+    const auto found = find_listeners(server.processes(), wanted);
     if (!found.stranger.empty() && found.own.empty()) {
         throw Unexpected{fmt::format("the tool listens at {}", wanted),
                          found.stranger + ", which is another process"};
     }
+}
+
+/// Where the tool listens besides, or instead. How the halves of one talk to each other is its own
+/// business: nothing is known of it then.
+inline std::vector<Endpoint> listens_elsewhere(const Server& server, const Endpoint& wanted) {
     if (server.processes().size() > 1) {
-        return {}; // how the halves of a tool talk to each other is its own business
+        return {};
     }
-    std::erase(found.own, wanted);
-    return found.own;
+    auto own = find_listeners(server.processes(), wanted).own;
+    std::erase(own, wanted);
+    return own;
 }
 
 /// By what the kernel knows the tool's end of a connection: the inode of the socket; 0 where that
