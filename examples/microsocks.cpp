@@ -28,7 +28,9 @@ public:
     Traits traits() const override {
         return {.half_close = HalfClose::none,
                 .reset = ResetShows::as_end,
-                .reports_source = ReportsSource::null};
+                .reports_source = ReportsSource::null,
+                .independent_directions = false,
+                .no_delay = false};
     }
 };
 

@@ -27,6 +27,15 @@ public:
     std::optional<Endpoint> handshake(Socket& /*client*/, const AddrPort& /*svc_listen*/) override {
         return std::nullopt; // it does not say where it connects from
     }
+
+    // What it does its own way. Without a declaration all of this is only noted, but at the level
+    // `strict` a tool has to do what it is declared to do, and no less.
+    Traits traits() const override {
+        return {.half_close = HalfClose::timed, // half a second: its option -t
+                .reset = ResetShows::as_end,
+                .no_delay = false,
+                .stops_connections = false}; // a child serves each, and outlives its parent
+    }
 };
 
 } // namespace

@@ -7,11 +7,15 @@
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <charconv>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -40,11 +44,44 @@ struct Options {
     std::vector<std::string> only;
     std::vector<std::string> except;
     std::optional<std::uint64_t> seed;
+    std::optional<double> idle_seconds;
 };
 
 inline Options& options() {
     static Options instance;
     return instance;
+}
+
+/// Catch2 runs a test case once for each of its sections: what is kept from one time to the next.
+struct Progress {
+    std::vector<Pair> pairs;
+    std::map<std::string, PairResult> results;
+    std::size_t told = 0;
+};
+
+/// Of the `check_all` of this test case and tunnel.
+inline Progress& progress(const std::string& slug) {
+    static std::map<std::string, Progress> all;
+    return all[Catch::getResultCapture().getCurrentTestName() + '\n' + slug];
+}
+
+/// One assertion, at the caller's line.
+inline void tell(const CheckResult& check, const std::source_location& where) {
+    for (const auto& note : check.notes) {
+        WARN(note.text);
+    }
+    // What is skipped is so because something else has failed: the test case as a whole is not.
+    const auto result = check.outcome == Outcome::failed    ? Catch::ResultWas::ExplicitFailure
+                        : check.outcome == Outcome::skipped ? Catch::ResultWas::ExplicitSkip
+                                                            : Catch::ResultWas::Ok;
+    const bool has_reason = result == Catch::ResultWas::Ok && !check.account.empty();
+    Catch::AssertionHandler handler{
+        Catch::StringRef{"tunnel"}, Catch::SourceLineInfo{where.file_name(), where.line()},
+        Catch::StringRef{}, Catch::ResultDisposition::ContinueOnFailure};
+    handler.handleMessage(result, has_reason
+                                      ? fmt::format("{}: {}", text_of(check.outcome), check.account)
+                                      : std::string{check.account});
+    handler.complete();
 }
 
 } // namespace detail
@@ -64,6 +101,10 @@ inline ConfigProg config_for(const std::string& default_prog) {
     config.only = options.only;
     config.except = options.except;
     config.seed = options.seed;
+    if (options.idle_seconds) {
+        config.idle = std::chrono::duration_cast<Duration>(
+            std::chrono::duration<double>{*options.idle_seconds});
+    }
     try {
         test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
@@ -75,10 +116,53 @@ inline ConfigProg config_for(const std::string& default_prog) {
     return config;
 }
 
-/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --seed, --offset,
-/// --verbose, --network and --list-tunnel-checks to Catch2's own options, enters the network that
-/// is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and runs
-/// the tests. Returns the exit status.
+/// The same as `tunnel.run()`, with a section for each pair and, in it, one for each check:
+/// "4→6", "data.bulk.up". So each has its own result in every reporter, and one failure does not
+/// hide the others. What is noted is a warning. To be called in a test case, once for each tunnel.
+///
+/// Each pair is tested once, when its first section is entered. Throws as `run` does, but no
+/// TunnelFailure.
+inline void check_all(TestTunnel& tunnel,
+                      const std::source_location& where = std::source_location::current()) {
+    const Catch::SourceLineInfo line{where.file_name(), where.line()};
+    auto& progress = detail::progress(tunnel.slug());
+    if (progress.pairs.empty()) {
+        progress.pairs = discover_pairs(tunnel.config());
+    }
+    const auto pairs = progress.pairs;
+    const auto checks = select(tunnel.config(), tunnel.checks());
+    for (const auto& pair : pairs) {
+        const Catch::Section pair_section{Catch::SectionInfo{line, pair.name()}};
+        if (!pair_section) {
+            continue;
+        }
+        for (std::size_t i = 0; i < checks.size(); ++i) {
+            const Catch::Section section{Catch::SectionInfo{line, std::string{checks[i].id}}};
+            if (!section) {
+                continue;
+            }
+            auto result = progress.results.find(pair.name());
+            if (result == progress.results.end()) {
+                result = progress.results.emplace(pair.name(), tunnel.run_pair(pair)).first;
+            }
+            const auto told = result->second.checks.at(i);
+            if (++progress.told == pairs.size() * checks.size()) {
+                progress = {};
+            }
+            detail::tell(told, where);
+        }
+    }
+}
+
+inline void check_all(TestTunnel&& tunnel, // NOLINT(*-rvalue-reference-param-not-moved)
+                      const std::source_location& where = std::source_location::current()) {
+    check_all(tunnel, where);
+}
+
+/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --seed, --idle,
+/// --offset, --verbose, --network and --list-tunnel-checks to Catch2's own options, enters the
+/// network that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else
+/// `auto`), and runs the tests. Returns the exit status.
 inline int main(int argc, char** argv) {
     auto& options = detail::options();
     Catch::Session session;
@@ -107,6 +191,13 @@ inline int main(int argc, char** argv) {
         options.seed = seed;
         return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
     };
+    const auto set_idle = [&options](double seconds) {
+        if (!(seconds >= 0 && seconds <= 86400)) {
+            return Catch::Clara::ParserResult::runtimeError("--idle takes 0 to 86400 seconds");
+        }
+        options.idle_seconds = seconds;
+        return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
+    };
     bool list_checks = false;
     session.cli(session.cli() | Opt(set_prog, "program")["--prog"]("the program under test") |
                 Opt(set_level, "level")["--level"]("hello, standard (the default) or strict") |
@@ -114,6 +205,8 @@ inline int main(int argc, char** argv) {
                     "only checks whose id matches, as data.*; may be given more than once") |
                 Opt(options.except, "pattern")["--not-check"]("no checks whose id matches") |
                 Opt(set_seed, "number")["--seed"]("from which all data is made") |
+                Opt(set_idle,
+                    "seconds")["--idle"]("how long the check idle is silent at level strict (70)") |
                 Opt(list_checks)["--list-tunnel-checks"]("list what a tunnel is tested for") |
                 Opt(options.offset, "number")["--offset"](
                     "added to the first port tried; --offset=-100 where it is negative") |

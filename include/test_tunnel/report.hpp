@@ -101,17 +101,18 @@ struct PairResult {
                           [&](const CheckResult& check) { return check.outcome == outcome; }));
     }
 
-    /// "passed: 38 checks, 2 not applicable, 912 ms".
+    /// "passed: 34 checks, 912 ms", "FAILED: 2 of 34 checks, 1 not applicable, 3.2 s".
     [[nodiscard]] std::string text() const {
-        auto result = fmt::format("{}: ", passed() ? "passed" : "FAILED");
-        for (const auto outcome :
-             {Outcome::failed, Outcome::passed, Outcome::not_applicable, Outcome::skipped}) {
+        const auto failed = count(Outcome::failed);
+        const auto tried = failed + count(Outcome::passed);
+        auto result = passed() ? fmt::format("passed: {} check{}", tried, tried == 1 ? "" : "s")
+                               : fmt::format("FAILED: {} of {} checks", failed, tried);
+        for (const auto outcome : {Outcome::not_applicable, Outcome::skipped}) {
             if (const auto number = count(outcome); number > 0) {
-                result += fmt::format("{} {}, ", number,
-                                      outcome == Outcome::failed ? "failed" : text_of(outcome));
+                result += fmt::format(", {} {}", number, text_of(outcome));
             }
         }
-        return result + detail::text_of(duration);
+        return result + ", " + detail::text_of(duration);
     }
 };
 
