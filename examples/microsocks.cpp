@@ -29,6 +29,7 @@ public:
         return {.half_close = HalfClose::none,
                 .reset = ResetShows::as_end,
                 .reports_source = ReportsSource::null,
+                .refuses = Refuses::in_handshake,
                 .independent_directions = false,
                 .no_delay = false};
     }

@@ -33,6 +33,8 @@ public:
     Traits traits() const override {
         return {.half_close = HalfClose::timed, // half a second: its option -t
                 .reset = ResetShows::as_end,
+                .connects_eagerly = true,
+                .refuses = Refuses::by_end,
                 .no_delay = false,
                 .stops_connections = false}; // a child serves each, and outlives its parent
     }

@@ -179,6 +179,12 @@ void carry_out(std::vector<Run>& runs, const std::string& self) {
         }
         for (auto entry = running.begin(); entry != running.end();) {
             constexpr auto look = 5ms;
+            constexpr auto longest = 300s;
+            if (entry->second.run_time() > detail::scaled(longest)) {
+                throw TimedOut{fmt::format("{} ({}) takes more than {}",
+                                           entry->first->behaviour->name, entry->first->mode,
+                                           detail::text_of(longest))};
+            }
             if (entry->second.wait(Deadline{Clock::now() + look})) {
                 read_result(*entry->first, entry->second);
                 entry = running.erase(entry);
@@ -263,7 +269,7 @@ std::vector<std::string> judge(const std::vector<Run>& runs, bool complete) {
         }
     }
     for (const auto& check : checks()) {
-        if (complete && proven.count(std::string{check.id}) == 0) {
+        if (complete && !proven.contains(std::string{check.id})) {
             complaints.push_back(fmt::format("no fault proves {}", check.id));
         }
     }

@@ -4,7 +4,6 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,11 +16,13 @@
 
 #include "support/any_program.hpp"
 #include "support/child.hpp"
+#include "support/faulty_tunnel.hpp"
 
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 using support::AnyProgram;
+using support::FaultyTunnel;
 using support::has_children;
 
 namespace {
@@ -46,39 +47,10 @@ Pair any_pair(const Config& config) {
     return discover_pairs(config).front();
 }
 
-/// The forwarder of tests/faulty, with one fault; it says in its handshake where it connects from.
-class FaultyTunnel : public TestTunnel {
-public:
-    FaultyTunnel(ConfigProg config, std::string fault)
-        : TestTunnel{std::move(config)}, fault_{std::move(fault)} {}
-
-    std::string slug() const override { return "faulty"; }
-
-    Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
-        const auto listen = proxy_listen.listen();
-        const auto target = svc_listen.listen();
-        return spawn({FAULTY_TUNNEL, listen.address.text(), std::to_string(listen.port),
-                      svc_listen.client().address.text(), target.address.text(),
-                      std::to_string(target.port), fault_});
-    }
-
-    std::optional<Endpoint> handshake(Socket& client, const AddrPort& /*svc_listen*/) override {
-        if (fault_ == "greets-early" || fault_ == "never-connects") {
-            return std::nullopt;
-        }
-        std::string line;
-        while (line.empty() || line.back() != '\n') {
-            line += client.read(1);
-        }
-        const auto space = line.find(' ');
-        std::uint16_t port = 0;
-        std::from_chars(line.data() + space + 1, line.data() + line.size(), port);
-        return Endpoint{Address::parse(line.substr(0, space)), port};
-    }
-
-private:
-    std::string fault_;
-};
+/// A tool that never connects does not say from where, either.
+std::string mode_for(std::string_view fault) {
+    return fault == "never-connects" ? "forward" : "announce";
+}
 
 CheckResult result_of(FaultyTunnel& tunnel) {
     const auto result = tunnel.run_pair(any_pair(tunnel.config()));
@@ -207,7 +179,7 @@ TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
         Fault{"ignores-sigterm", "stop", "faulty_tunnel had to be killed by SIGKILL"},
         Fault{"crashes-on-sigterm", "stop", "faulty_tunnel was killed by signal 11"});
     INFO(fault.name);
-    FaultyTunnel tunnel{impatient_config(), fault.name};
+    FaultyTunnel tunnel{impatient_config(), fault.name, mode_for(fault.name)};
     const auto result = result_of(tunnel);
     INFO(result.account);
     CHECK(result.outcome == Outcome::failed);
@@ -219,7 +191,7 @@ TEST_CASE("every fault is caught, at its step and for its reason", "[tunnel]") {
 }
 
 TEST_CASE("a greeting that nobody asked for is caught", "[tunnel]") {
-    FaultyTunnel tunnel{impatient_config(), "greets-early"};
+    FaultyTunnel tunnel{impatient_config(), "greets-early", "forward"};
     const auto result = result_of(tunnel);
     CHECK(result.outcome == Outcome::failed);
     // Seen while the tool's connection is awaited, or as what should have been the server's.
@@ -248,7 +220,7 @@ TEST_CASE("an odd exit status after SIGTERM is noted", "[tunnel]") {
     CHECK_THAT(result_of(strict).actual, ContainsSubstring("status 3 after SIGTERM (undeclared: "));
 }
 
-TEST_CASE("an exit status that is declared is not noted", "[tunnel]") {
+TEST_CASE("an exit status that is declared is not noted, another one is a failure", "[tunnel]") {
     class Declared : public FaultyTunnel {
     public:
         using FaultyTunnel::FaultyTunnel;
@@ -257,8 +229,10 @@ TEST_CASE("an exit status that is declared is not noted", "[tunnel]") {
     Declared declared{impatient_config(), "status-3-on-sigterm"};
     CHECK(notes_of(declared.run_pair(any_pair(declared.config()))).empty());
     Declared other{impatient_config(), "none"};
-    CHECK_THAT(notes_of(other.run_pair(any_pair(other.config()))).at(0),
-               ContainsSubstring("exited with status 0 after SIGTERM (undeclared"));
+    const auto failed = result_of(other);
+    CHECK_THAT(failed.expected, ContainsSubstring("that is declared (Traits::exit_statuses): 3"));
+    CHECK_THAT(failed.actual, ContainsSubstring("exited with status 0 after SIGTERM"));
+    CHECK_THAT(failed.account, ContainsSubstring("status:   exited with status 0"));
 }
 
 TEST_CASE("a tool that listens where it was not told to is reported", "[tunnel]") {
@@ -390,7 +364,7 @@ TEST_CASE("a failure with a telling pattern comes with a guess", "[tunnel]") {
         std::pair{"port-in-use", "the port is already in use by another process"},
         std::pair{"daemonizes", "faulty_tunnel went into the background"});
     INFO(fault);
-    FaultyTunnel tunnel{impatient_config(), fault};
+    FaultyTunnel tunnel{impatient_config(), fault, mode_for(fault)};
     const auto pairs = discover_pairs(tunnel.config());
     CHECK_THAT(tunnel.run_pair(pairs.at(0)).checks.at(0).account,
                ContainsSubstring(fmt::format("\n  guess:    {}", guess)));

@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -192,7 +193,8 @@ inline int main(int argc, char** argv) {
         return Catch::Clara::ParserResult::ok(Catch::Clara::ParseResultType::Matched);
     };
     const auto set_idle = [&options](double seconds) {
-        if (!(seconds >= 0 && seconds <= 86400)) {
+        constexpr double a_day = 86400;
+        if (std::isnan(seconds) || seconds < 0 || seconds > a_day) {
             return Catch::Clara::ParserResult::runtimeError("--idle takes 0 to 86400 seconds");
         }
         options.idle_seconds = seconds;

@@ -81,6 +81,7 @@ inline std::vector<Check> select(const Config& config, std::vector<Check> all) {
             };
             if (std::none_of(all.begin(), all.end(), known)) {
                 std::vector<std::string_view> ids;
+                ids.reserve(all.size());
                 for (const auto& check : all) {
                     ids.push_back(check.id);
                 }

@@ -83,6 +83,9 @@ public:
     /// One line of text, which is never the same, goes through; `name` is `up` or `down`.
     void say(Socket& from, Socket& to, std::string_view name);
 
+    /// Whether the tool is known, or declared, to connect onwards only when the client has spoken.
+    [[nodiscard]] bool speaks_first() const noexcept { return speaks_first_.value_or(false); }
+
     /// A few bytes each way on a connection: it works, and there is nothing on it that nobody has
     /// written. The client speaks first.
     void round_trip(Connection& connection);
@@ -126,10 +129,14 @@ public:
     [[nodiscard]] bool has_server() const noexcept { return server_.has_value(); }
     /// Stops the tool and demands that it ends as it should. The next connection starts another.
     void stop();
+    /// The same for a tool that has been stopped already; `ended_before` says of each of its
+    /// processes whether it had ended by itself.
+    void judge_end(const std::vector<bool>& ended_before);
     /// After a check, and wherever all connections have been closed: the tool must run on, or have
     /// ended as one does that serves just one connection.
     void settle();
-    /// The tool may be in any state: it is killed at the end of the check, and not judged.
+    /// The tool may be in any state: it is killed at the end of the check, and how it ends is not
+    /// judged, but for crashes and for the reports of sanitizers.
     void discard() noexcept { discarded_ = true; }
 
     // --- The account
@@ -138,7 +145,10 @@ public:
     /// picture.
     void step(std::string name, std::string expected, Party from = Party::tool,
               Party to = Party::tool);
-    [[nodiscard]] const std::string& expected() const { return steps_.back().expected; }
+    /// Of the last step.
+    [[nodiscard]] std::string expected() const {
+        return steps_.empty() ? "the check passes" : steps_.back().expected;
+    }
 
     /// Adds to the report something that is no failure; once for a pair.
     void note(std::string text, std::string_view trait = {});
@@ -187,6 +197,8 @@ private:
     void start();
     [[nodiscard]] bool has_ended_well();
     void serves_just_one();
+    [[nodiscard]] bool carries(Connection& connection, Duration patience);
+    void drop();
 
     TestTunnel& tunnel_;
     Traits traits_;
@@ -201,8 +213,9 @@ private:
     /// The inode of the tool's end of its last connection to the server; 0 where it is not known.
     std::uint64_t tool_socket_ = 0;
     // What has been learnt about the tool.
-    bool one_shot_ = false;
-    bool speaks_first_ = false;
+    /// Whether it connects onwards only when the client has spoken.
+    std::optional<bool> speaks_first_;
+    bool seemed_to_wait_ = false;
     std::optional<bool> concurrent_;
     bool is_concurrency_judged_ = false;
     /// For all waits on a new connection, instead of the configuration's timeouts.

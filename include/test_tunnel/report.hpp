@@ -18,9 +18,9 @@ namespace test_tunnel {
 enum class Outcome {
     passed,
     failed,
-    /// For a reason that lies outside the tool.
+    /// Not tried, since another check has failed.
     skipped,
-    /// Excused by a declared trait.
+    /// It does not concern a tool of this kind, or can't be done on this machine.
     not_applicable
 };
 
@@ -165,21 +165,26 @@ struct Report {
         return result;
     }
 
-    /// What was noted, each text once, and on which pairs.
+    /// What was noted, and what was not applicable and why, each text once, and on which pairs.
     [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> notes() const {
         std::vector<std::pair<std::string, std::vector<std::string>>> result;
         for (const auto& entry : pairs) {
+            const auto add = [&](const std::string& text) {
+                auto known = std::find_if(result.begin(), result.end(),
+                                          [&](const auto& other) { return other.first == text; });
+                if (known == result.end()) {
+                    known = result.insert(result.end(), {text, {}});
+                }
+                if (known->second.empty() || known->second.back() != entry.pair.name()) {
+                    known->second.push_back(entry.pair.name());
+                }
+            };
             for (const auto& check : entry.checks) {
                 for (const auto& note : check.notes) {
-                    auto known = std::find_if(result.begin(), result.end(), [&](const auto& other) {
-                        return other.first == note.text;
-                    });
-                    if (known == result.end()) {
-                        known = result.insert(result.end(), {note.text, {}});
-                    }
-                    if (known->second.empty() || known->second.back() != entry.pair.name()) {
-                        known->second.push_back(entry.pair.name());
-                    }
+                    add(note.text);
+                }
+                if (check.outcome == Outcome::not_applicable) {
+                    add(fmt::format("{} is not applicable: {}", check.id, check.account));
                 }
             }
         }

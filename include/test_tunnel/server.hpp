@@ -92,6 +92,14 @@ public:
     /// ToolEnded, and TimedOut after `timeout`.
     void await_output(std::string_view text, Duration timeout = Timeouts{}.start);
 
+    /// SIGTERM to each process, the last one first. Does not wait; what a process has started has
+    /// `linger` to end after it, and may serve its connections to their end.
+    void terminate(Duration linger) {
+        auto& processes = state_->group.processes;
+        std::for_each(processes.rbegin(), processes.rend(),
+                      [&](Process& process) { process.terminate(linger); });
+    }
+
     /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
     /// within `timeout`; what it has started has `linger` more. Blocks until all have ended.
     void stop(Duration timeout, Duration linger = Timeouts{}.linger) {

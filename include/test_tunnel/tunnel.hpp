@@ -55,12 +55,14 @@ public:
 
     /// Starts the tool, without waiting for it: it shall listen at `proxy_listen.listen()`, let
     /// `proxy_listen.client()` connect, and carry what comes to `svc_listen.listen()`, from
-    /// the address `svc_listen.clients[0]`. Called once a pair. `spawn` is made for it.
+    /// the address `svc_listen.clients[0]`. Called once a pair, and again, with other ports, where
+    /// a check has failed or the tool has ended. `spawn` is made for it.
     virtual Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) = 0;
 
     /// Talks to the tool on a new connection until the next byte belongs to the server: asks a
     /// SOCKS server to connect to `svc_listen.listen()`, for instance. Called once a connection;
-    /// `client` has the timeout `config().timeouts.io` and throws ToolEnded where the tool ends.
+    /// `client` has the timeout `config().timeouts.io`, a shorter one where it is not known yet
+    /// whether the tool serves two at once, and throws ToolEnded where the tool ends.
     ///
     /// Returns the endpoint from which the tool says that it connects onwards, where it says so:
     /// the connection that arrives must then come from there.
@@ -72,7 +74,7 @@ public:
     /// Tests the tool on every combination of addresses that this machine has to offer; the report
     /// goes to the log. Throws TunnelFailure where any failed; NoAddresses, NoCombinations where
     /// nothing can be tested, ToolMissing, ToolNotExecutable and other SetupErrors. No wait in it
-    /// lasts longer than `config().timeouts` say.
+    /// lasts longer than `config().timeouts` say, and `config().idle` at `Level::strict`.
     void run();
 
     /// The same, but the failures are only in the report.
@@ -135,6 +137,7 @@ private:
 } // namespace test_tunnel
 
 #include "detail/pair_run.hpp"
+#include "detail/run_pair.hpp"
 
 namespace test_tunnel {
 
@@ -164,120 +167,6 @@ inline Report TestTunnel::run_all() {
     }
     config_.log->info(report.summary());
     return report;
-}
-
-inline PairResult TestTunnel::run_pair(const Pair& pair) {
-    const auto selected = select(config_, checks());
-    const auto started = Clock::now();
-    PairResult result{pair, {}, {}};
-    config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), pair.text()));
-    PairRun run{*this, pair, seed_};
-    const auto act = [&](const Check& check) { check.run(run); };
-    const auto act_ahead = [&](const Check& /*check*/) { run.prepare(); };
-    bool is_tunnel = true;
-    std::map<std::string_view, CheckResult> failed_ahead;
-    for (const auto& check : selected) {
-        CheckResult entry;
-        if (const auto failed = failed_ahead.find(check.id); failed != failed_ahead.end()) {
-            entry = std::move(failed->second);
-        } else if (is_tunnel) {
-            entry = run_check(run, check, act);
-        } else {
-            entry.outcome = Outcome::skipped;
-            entry.account = fmt::format("not tried, since {} failed", selected.front().id);
-        }
-        entry.id = check.id;
-        const bool passed = entry.outcome != Outcome::failed;
-        result.checks.push_back(std::move(entry));
-        if (&check != &selected.front() || check.level != Level::hello) {
-            continue;
-        }
-        is_tunnel = passed; // one failure, and not forty
-        for (const auto& later : selected) {
-            if (is_tunnel && later.prepare != nullptr) {
-                auto ahead = run_check(run, later, act_ahead);
-                if (ahead.outcome == Outcome::failed) {
-                    failed_ahead.emplace(later.id, std::move(ahead));
-                }
-            }
-        }
-    }
-    if (run.has_server()) {
-        run.server().stop(config_.timeouts.stop, config_.timeouts.linger);
-    }
-    result.duration = Clock::now() - started;
-    config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), result.text()));
-    return result;
-}
-
-template <typename Act>
-CheckResult TestTunnel::run_check(PairRun& run, const Check& check, Act act) {
-    CheckResult result;
-    const auto started = Clock::now();
-    run.begin(check);
-    try {
-        act(check);
-        run.settle();
-    } catch (const NotApplicable& reason) {
-        result.outcome = Outcome::not_applicable;
-        result.account = reason.what();
-    } catch (const SetupError&) {
-        throw;
-    } catch (const SystemError& error) {
-        // The machine's fault: no descriptors, no processes, a port that was taken.
-        if (!run.has_server() || detail::is_shortage(error.code())) {
-            throw SetupError{fmt::format("{} {}: {}: {}", slug(), run.pair().name(),
-                                         run.steps_.empty() ? "" : run.steps_.back().name,
-                                         error.what())};
-        }
-        result = failure(run, run.expected(), error.what());
-    } catch (const Unexpected& error) {
-        result = failure(run, error.expected(), error.actual());
-    } catch (const std::exception& error) {
-        result = failure(run, run.expected(), error.what());
-    }
-    result.id = check.id;
-    result.notes = std::move(run.notes_);
-    result.steps = std::move(run.steps_);
-    result.duration = Clock::now() - started;
-    config_.log->debug(fmt::format("{} {} / {}: {}: {}", slug(), run.pair().name(), check.id,
-                                   text_of(result.outcome), detail::timeline(result.steps)));
-    return result;
-}
-
-/// Ends the tool: the next check gets a new one, so that one failure does not become ten.
-inline CheckResult TestTunnel::failure(PairRun& run, std::string expected,
-                                       std::string actual) const {
-    if (auto& server = run.server_) {
-        // A connection that breaks is often the first that is seen of a crash.
-        constexpr auto grace = std::chrono::milliseconds{50};
-        server->wait_for_end(Deadline::after(grace));
-        try {
-            server->watch().lock()->require_running();
-        } catch (const ToolEnded& error) {
-            const bool is_told = actual.find(error.what()) != std::string::npos;
-            actual += is_told ? "" : fmt::format("\n{}", error.what());
-        }
-        server->stop(config_.timeouts.stop, config_.timeouts.linger);
-        if (config_.keep) {
-            server->keep_files();
-        }
-    }
-    CheckResult result;
-    result.outcome = Outcome::failed;
-    result.step = run.steps_.empty() ? "" : run.steps_.back().name;
-    result.expected = std::move(expected);
-    result.actual = std::move(actual);
-    result.steps = run.steps_;
-    result.account = detail::account_of(
-        {.title = fmt::format("{} {} / {}", slug(), run.pair().name(), run.check_.id),
-         .pair = run.pair(),
-         .failed = result,
-         .server = run.server_ ? &*run.server_ : nullptr,
-         .seed = seed_});
-    run.server_.reset();
-    config_.log->error(result.account);
-    return result;
 }
 
 inline Socket TestTunnel::connect_client(PairRun& run) {
@@ -325,12 +214,12 @@ inline Connection TestTunnel::connect(PairRun& run) {
         greeting = run.pattern(run.said_++).bytes(0, 16);
         client.write(greeting);
     };
-    if (run.speaks_first_) {
+    if (run.speaks_first()) {
         greet();
-    } else if (traits().speaks_first.value_or(true)) {
+    } else if (!run.speaks_first_) {
         using namespace std::chrono_literals;
         const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
-        if (!await_connection(run, client, std::min(patience, run.patience_.value_or(patience)))) {
+        if (!await_connection(run, client, patience)) {
             greet();
         }
     }
@@ -338,9 +227,15 @@ inline Connection TestTunnel::connect(PairRun& run) {
     verify_source(run, server.peer(), reported);
     if (!greeting.empty()) {
         expect_read(server, greeting, PairRun::up);
-        run.judge<bool>("speaks_first", "connecting only when the client has spoken",
-                        traits().speaks_first, true, false);
-        run.speaks_first_ = true;
+    }
+    if (!run.speaks_first_) {
+        // Once may be chance, a tool that was slow to connect; twice is a habit.
+        if (greeting.empty() || run.seemed_to_wait_) {
+            run.speaks_first_ = !greeting.empty();
+            run.judge<bool>("speaks_first", "connecting only when the client has spoken",
+                            traits().speaks_first, *run.speaks_first_, false);
+        }
+        run.seemed_to_wait_ = !greeting.empty();
     }
     return {std::move(client), std::move(server)};
 }

@@ -16,8 +16,8 @@
 
 namespace test_tunnel::check {
 
-/// From where the tool connects, twice: a tool may do right once, or tell the same address each
-/// time. The work is done in TestTunnel::verify_source, for this connection as for all.
+/// From where the tool connects, four times: a tool may do right once, or tell the same address
+/// each time. The work is done in TestTunnel::verify_source, for this connection as for all.
 inline void source(PairRun& run) {
     constexpr int count = 4;
     for (int i = 0; i < count; ++i) {

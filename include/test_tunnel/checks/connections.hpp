@@ -185,11 +185,9 @@ enum class ForSilent {
 
 /// Learnt from a new connection.
 inline ForSilent for_silent(PairRun& run, const Connection& connection) {
-    constexpr std::uint64_t greeting = 16; // as TestTunnel::connect writes it for those that wait
-    const auto written = connection.client.written();
-    return written == 0                                               ? ForSilent::connects
-           : written == greeting || run.traits().speaks_first == true ? ForSilent::waits
-                                                                      : ForSilent::unknown;
+    return run.speaks_first()                 ? ForSilent::waits
+           : connection.client.written() == 0 ? ForSilent::connects
+                                              : ForSilent::unknown;
 }
 
 /// Clients that connect and say nothing, all of whose connections at the server are taken.

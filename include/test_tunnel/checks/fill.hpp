@@ -16,8 +16,8 @@ namespace test_tunnel::check {
 ///
 /// They count as full when nothing was taken for ten times as long as it ever took until something
 /// was taken again: on a machine that is busy the tool may just be waiting for its turn. Some bytes
-/// trickle on for long, where the system finds more room for them.
-inline void fill(PairRun& run, std::span<Stream> streams, Duration longest) {
+/// trickle on for long, where the system finds more room for them. False: the time was over first.
+inline bool fill(PairRun& run, std::span<Stream> streams, Duration longest) {
     using namespace std::chrono_literals;
     constexpr std::uint64_t trickle = 1U << 16U;
     const Duration least = run.wait(300ms);
@@ -34,7 +34,8 @@ inline void fill(PairRun& run, std::span<Stream> streams, Duration longest) {
     auto paused_since = Clock::now();
     auto last_look = paused_since;
     auto mark = written();
-    while (Clock::now() - paused_since < std::clamp(10 * longest_pause, least, most)) {
+    bool full = false;
+    while (!full) {
         const bool done =
             carry(run, streams, {.patience = 1ms, .soft_end = enough, .may_stall = true});
         if (done) {
@@ -47,10 +48,12 @@ inline void fill(PairRun& run, std::span<Stream> streams, Duration longest) {
             mark = written();
         }
         last_look = now;
+        full = now - paused_since >= std::clamp(10 * longest_pause, least, most);
     }
     for (auto& stream : streams) {
         stream.size = stream.written;
     }
+    return full;
 }
 
 } // namespace test_tunnel::check

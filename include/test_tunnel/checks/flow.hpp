@@ -77,13 +77,20 @@ inline void pressure(PairRun& run, bool up) {
                          "reads",
                          name, most),
              from, to);
-    fill(run, {&pressed, 1}, run.strict() ? run.config().timeouts.check / 2 : Duration{3s});
+    const bool full =
+        fill(run, {&pressed, 1}, run.strict() ? run.config().timeouts.check / 2 : Duration{3s});
     if (pressed.written >= most) {
         throw Unexpected{run.expected(),
                          fmt::format("{} bytes were taken, and none of them read; a tool that "
                                      "means to hold that much has to declare Traits::buffer_size",
                                      pressed.written)};
     }
+    if (!full) {
+        run.note(fmt::format("{}: it still took what nobody reads when the time for that was over",
+                             name),
+                 "buffer_size");
+    }
+
     run.step("the other direction",
              fmt::format("{}: a few bytes arrive while {} waits for its reader", back, name), to,
              from);

@@ -27,15 +27,6 @@ inline void stop_idle(PairRun& run) {
     run.stop();
 }
 
-/// SIGTERM to each of the tool's processes; does not wait. What they have started then has `linger`
-/// to end too.
-inline void terminate(Server& server, Duration linger) {
-    const auto& processes = server.processes();
-    std::for_each(processes.rbegin(), processes.rend(), [&](const Process& process) {
-        const_cast<Process&>(process).terminate(linger); // NOLINT(*-const-cast)
-    });
-}
-
 /// Whether all of the tool's own processes have ended; children may serve on.
 inline bool has_ended(const Server& server) {
     return std::all_of(server.processes().begin(), server.processes().end(),
@@ -52,7 +43,8 @@ bool carry_until(Server& server, std::vector<Stream>& streams, Deadline deadline
             return false;
         }
         // Without the tool's watch, for which its end is a fault; that is looked after in between.
-        const bool complete = transfer(streams, {}, {.patience = slice, .may_stall = true});
+        const bool complete =
+            transfer(streams, {}, {.patience = slice, .soft_end = deadline, .may_stall = true});
         server.wait_for_end(Deadline{Clock::now() + (complete ? slice : Duration::zero())});
     }
     return true;
@@ -119,7 +111,7 @@ inline void stop_busy(PairRun& run) {
     transfer(streams, run.watch(), {.patience = 1ms, .may_stall = true});
     const auto ended_before = detail::who_has_ended(tool);
     // Children that serve the connection have until it is closed, and as long as others then.
-    terminate(tool, timeouts.linger + timeouts.io);
+    tool.terminate(timeouts.linger + timeouts.io);
     for (auto& each : streams) {
         each.reads = true;
         each.size = size;
@@ -149,15 +141,8 @@ inline void stop_busy(PairRun& run) {
                                      detail::text_of(detail::scaled(timeouts.stop)))};
     }
     tool.stop(Duration::zero(), timeouts.linger);
-    const auto odd = detail::judge_end(tool, ended_before, run.traits(), run.expected());
+    run.judge_end(ended_before);
     run.discard(); // it has been judged
-    if (!odd.empty()) {
-        const auto text = odd + " after SIGTERM (undeclared: Traits::exit_statuses)";
-        if (run.strict()) {
-            throw Unexpected{"an exit status of 0, 15 or 143, or one that is declared", text};
-        }
-        run.note(text, "exit_statuses");
-    }
     require_free_port(run, listen);
     if (tool_ended || matters) {
         run.judge<bool>("stops_connections", "on SIGTERM open connections end with the tool",

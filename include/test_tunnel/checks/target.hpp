@@ -169,8 +169,7 @@ inline void unreachable(PairRun& run) {
     if (refusal) {
         // One that answers in its handshake should not have answered that all is well.
         run.judge<Refuses>(
-            "refuses", fmt::format("nobody listens at the target {}", target), run.traits().refuses,
-            refusal->how,
+            "refuses", "nobody listens at the target", run.traits().refuses, refusal->how,
             refusal->after_success ? std::optional{Refuses::in_handshake} : std::nullopt);
     }
     if (!once) {
@@ -335,12 +334,13 @@ inline void target_silent(PairRun& run) {
     const auto silence = run.prepared<Silence>();
     auto& connection = silence->connections.front();
     auto& [client, server] = connection;
+    const auto duration = bearable_silence(run, run.wait(3s));
     run.step("silent server",
              fmt::format("the connection is kept, and nothing comes, while nobody says anything "
                          "for {}",
-                         detail::text_of(run.wait(3s))),
+                         detail::text_of(duration)),
              Party::server, Party::client);
-    run.require_silence({&client, &server}, silence->left(run.wait(3s)));
+    run.require_silence({&client, &server}, silence->left(duration));
     run.step("silent server",
              "the connection is kept, and nothing comes, while the server does not answer",
              Party::server, Party::client);
@@ -366,6 +366,7 @@ inline constexpr std::array target_checks{
           .run = late},
     Check{.id = "target.silent",
           .title = "a server that does not speak for a while is waited for",
+          .trait = "idle_timeout",
           .run = target_silent,
           .prepare = say_nothing}};
 

@@ -81,13 +81,14 @@ Verdict judge(std::string_view trait, std::string_view subject,
         return fmt::format("Traits::{} = {}", trait, words_of(value).code);
     };
     if (!declared) {
-        if (!rule || actual == *rule) {
+        if (rule && actual == *rule) {
             return {};
         }
         const auto what =
             fmt::format("{}: {} (undeclared: {})", subject, said.plain, as_code(actual));
-        return strict ? Verdict{{}, fmt::format("{}: {}", subject, words_of(*rule).plain), what}
-                      : Verdict{what, {}, {}};
+        return strict && rule
+                   ? Verdict{{}, fmt::format("{}: {}", subject, words_of(*rule).plain), what}
+                   : Verdict{what, {}, {}};
     }
     if (actual == *declared) {
         return {rule && actual != *rule
@@ -97,10 +98,7 @@ Verdict judge(std::string_view trait, std::string_view subject,
                 {}};
     }
     // In an enumeration the better ones come first.
-    bool better = rule && actual == *rule;
-    if constexpr (std::is_enum_v<Value>) {
-        better = better || (rule && actual < *declared);
-    }
+    const bool better = rule && (actual == *rule || (std::is_enum_v<Value> && actual < *declared));
     if (better) {
         return {fmt::format("{}: {}, better than declared ({})", subject, said.plain,
                             as_code(*declared)),

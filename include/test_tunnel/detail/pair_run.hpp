@@ -12,7 +12,7 @@ inline PairRun::PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed)
       pair_{std::move(pair)},
       seed_{Pattern{seed}.derive(pair_.name())},
       pattern_{seed_},
-      speaks_first_{traits_.speaks_first.value_or(false)},
+      speaks_first_{traits_.speaks_first},
       started_{Clock::now()} {}
 
 inline const ConfigProg& PairRun::config() const noexcept {
@@ -62,15 +62,48 @@ inline void PairRun::stop() {
                              detail::text_of(detail::scaled(config().timeouts.stop))));
     const auto ended = detail::who_has_ended(tool);
     tool.stop(config().timeouts.stop, config().timeouts.linger);
-    const auto odd = detail::judge_end(tool, ended, traits_, expected());
+    judge_end(ended);
     server_.reset();
-    if (!odd.empty()) {
-        const auto text = odd + " after SIGTERM (undeclared: Traits::exit_statuses)";
-        if (strict()) {
-            throw Unexpected{"an exit status of 0, 15 or 143, or one that is declared", text};
-        }
-        note(text, "exit_statuses");
+}
+
+inline void PairRun::judge_end(const std::vector<bool>& ended_before) {
+    const auto odd = detail::judge_end(server(), ended_before, traits_, expected());
+    const auto& declared = traits_.exit_statuses;
+    if (odd.empty()) {
+        return;
     }
+    if (!declared.empty()) {
+        throw Unexpected{fmt::format("an exit status that is declared (Traits::exit_statuses): {}",
+                                     detail::joined(declared, ", ")),
+                         odd + " after SIGTERM"};
+    }
+    const auto text = odd + " after SIGTERM (undeclared: Traits::exit_statuses)";
+    if (strict()) {
+        throw Unexpected{"an exit status of 0, 15 or 143 after SIGTERM", text};
+    }
+    note(text, "exit_statuses");
+}
+
+/// Ends the tool, in whatever state it is; only what no tool may do is judged.
+inline void PairRun::drop() {
+    const auto& processes = server_->processes();
+    std::string fault;
+    server_->wait_for_end(Deadline{Clock::now()}); // looks
+    for (const auto& process : processes) {
+        const auto& status = process.status();
+        if (status && status->signal() && *status->signal() != SIGTERM) {
+            fault = fmt::format("{} {}", process.name(), status->text());
+        }
+    }
+    server_->stop(Duration::zero(), Duration::zero());
+    for (const auto& process : processes) {
+        fault = process.alarm().empty() ? fault : process.alarm();
+    }
+    if (!fault.empty()) {
+        throw Unexpected{"the tool runs without a crash, and without an error of its memory",
+                         fault};
+    }
+    server_.reset();
 }
 
 /// Whether the tool has ended as one does that serves just one connection.
@@ -85,15 +118,19 @@ inline bool PairRun::has_ended_well() {
     });
 }
 
-/// Gives up a tool that has ended after a connection, and remembers that it is one that does.
+/// Gives up a tool that has ended after its only connection.
 inline void PairRun::serves_just_one() {
     const auto ended = detail::who_has_ended(*server_);
     server_->stop(config().timeouts.stop, config().timeouts.linger);
-    detail::judge_end(*server_, ended, traits_, expected());
-    server_.reset();
-    one_shot_ = true;
+    judge_end(ended);
+    if (connections_ != 1) {
+        throw Unexpected{
+            "the tool runs on when its connections have ended",
+            fmt::format("it ended by itself, with status 0, after {} connections", connections_)};
+    }
     judge<bool>("serves_again", "a further connection when the first one has ended",
                 traits_.serves_again, false, true);
+    server_.reset();
 }
 
 inline void PairRun::begin(const Check& check) {
@@ -110,7 +147,8 @@ inline void PairRun::begin(const Check& check) {
 
 /// Does what the check does ahead.
 inline void PairRun::prepare() {
-    if (check_.prepare != nullptr && is_concurrent()) {
+    // One that ends silent connections would have ended them by the time that they are looked at.
+    if (check_.prepare != nullptr && !traits_.idle_timeout && is_concurrent()) {
         auto state = check_.prepare(*this);
         prepared_[check_.id] = {.state = std::move(state),
                                 .start = starts_,
@@ -125,12 +163,20 @@ inline std::shared_ptr<void> PairRun::take_prepared() {
     if (found != prepared_.end()) {
         auto ahead = std::move(found->second);
         prepared_.erase(found);
-        if (server_ && ahead.start == starts_) {
+        // On a machine that is so slow a tool may have taken it for dead.
+        constexpr auto stale = std::chrono::seconds{4};
+        if (server_ && ahead.start == starts_ && Clock::now() - ahead.started < stale) {
             started_ = ahead.started;
             steps_ = std::move(ahead.steps);
             notes_ = std::move(ahead.notes);
             return ahead.state;
         }
+        for (const auto& lost : ahead.notes) {
+            noted_.erase(lost.text);
+        }
+    }
+    if (check_.prepare == nullptr) {
+        throw InvalidConfig{fmt::format("the check {} prepares nothing", check_.id)};
     }
     return check_.prepare(*this);
 }
@@ -141,8 +187,7 @@ inline void PairRun::settle() {
         return;
     }
     if (discarded_) {
-        server_->stop(Duration::zero(), Duration::zero());
-        server_.reset();
+        drop();
         return;
     }
     step("afterwards", "the tool runs on when its connections have ended");
@@ -150,11 +195,6 @@ inline void PairRun::settle() {
                        config().timeouts.linger);
     if (server_->running()) {
         return;
-    }
-    if (connections_ == 0 || !has_ended_well()) {
-        const auto ended = detail::who_has_ended(*server_);
-        server_->stop(config().timeouts.stop, config().timeouts.linger);
-        detail::judge_end(*server_, ended, traits_, expected());
     }
     serves_just_one();
 }
@@ -167,11 +207,12 @@ inline Connection PairRun::connect() {
         return tunnel_.connect(*this);
     } catch (const SetupError&) {
         throw;
-    } catch (const Error&) {
-        if (before == 0 || !has_ended_well()) {
+    } catch (const std::exception&) { // whatever a hook makes of it
+        if (before != 1 || !has_ended_well()) {
             throw;
         }
     }
+    connections_ = before;
     serves_just_one();
     return tunnel_.connect(*this);
 }
@@ -191,6 +232,7 @@ inline Socket PairRun::accept(Socket& client) {
 
 inline void PairRun::require_silence(std::vector<Socket*> sockets, Duration duration) {
     std::vector<pollfd> fds;
+    fds.reserve(sockets.size());
     for (const auto* socket : sockets) {
         fds.push_back({.fd = socket->fd(), .events = POLLIN, .revents = 0});
     }
@@ -284,22 +326,37 @@ inline bool PairRun::is_concurrent() {
         patience_ = strict() ? 5s : 2s;
         try {
             second = tunnel_.connect(*this);
-            round_trip(*second);
         } catch (const SetupError&) {
             throw;
-        } catch (const Error&) {
+        } catch (const std::exception&) {
             second.reset();
         }
+        concurrent_ = second && carries(*second, std::exchange(patience_, std::nullopt).value());
         patience_.reset();
+    } else {
+        concurrent_ = false;
     }
     round_trip(first);
-    concurrent_ = second.has_value();
-    if (!second) {
-        // What the second client has left behind would meet the next one.
-        server_->stop(config().timeouts.stop, config().timeouts.linger);
-        server_.reset();
+    if (!*concurrent_) {
+        // What the second client has left behind would meet the next one. Not judged: how the tool
+        // ends is for other checks to say.
+        drop();
     }
     return *concurrent_;
+}
+
+/// Whether anything that the client writes arrives within `patience`: then all of it must.
+inline bool PairRun::carries(Connection& connection, Duration patience) {
+    auto& [client, server] = connection;
+    const auto text = pattern(said_++).bytes(0, 16);
+    client.write(text);
+    pollfd entry{.fd = server.fd(), .events = POLLIN, .revents = 0};
+    if (!detail::wait_for({&entry, 1}, Deadline::after(patience), watch().lock().get(), "data")) {
+        return false;
+    }
+    tunnel_.expect_read(server, text, up);
+    round_trip(connection);
+    return true;
 }
 
 inline void PairRun::need_concurrency() {

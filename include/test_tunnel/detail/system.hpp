@@ -28,9 +28,11 @@ Result checked(Result result, std::string_view attempted) {
     return result;
 }
 
-/// Whether an errno tells of something that this process or machine has run out of.
-constexpr bool is_shortage(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+/// Whether an errno tells of something that this process or machine has run out of, or that
+/// somebody else has taken: no tool under test can be blamed for that.
+constexpr bool is_own_fault(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == EADDRINUSE || error == EADDRNOTAVAIL;
 }
 
 inline void set_nonblocking(int fd) {
