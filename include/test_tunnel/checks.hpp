@@ -35,11 +35,11 @@ inline std::vector<Check> checks() {
     add(check::address_checks);
     add(check::data_checks);
     add(check::close_checks);
+    add(check::idle_checks); // while the tool still runs for which they were prepared
     add(check::reset_checks);
     add(check::flow_checks);
     add(check::connection_checks);
     add(check::target_checks);
-    add(check::idle_checks);
     add(check::stop_checks);
     return result;
 }

@@ -67,6 +67,10 @@ public:
     /// connection as a tool does that serves just one.
     [[nodiscard]] Connection connect();
 
+    /// The same; nothing where the tool keeps the client waiting for `patience`, as one does that
+    /// serves no more at once. The check's tool is given up then, as by `discard`.
+    [[nodiscard]] std::optional<Connection> connect_within(Duration patience);
+
     /// A client's connection to the tool, on which nothing has been said.
     [[nodiscard]] Socket connect_client();
 
@@ -110,6 +114,10 @@ public:
     /// Whether the tool serves a connection while another one is open; learnt once, which takes
     /// some seconds where it does not.
     [[nodiscard]] bool is_concurrent();
+
+    /// How many it was seen to serve at once, where there is such a limit.
+    [[nodiscard]] std::optional<std::size_t> most_at_once() const noexcept { return most_at_once_; }
+    void serves_at_most(std::size_t count);
 
     /// Throws NotApplicable where it does not. Must be declared at `Level::strict`.
     void need_concurrency();
@@ -193,6 +201,7 @@ private:
 
     void begin(const Check& check);
     void prepare();
+    [[nodiscard]] bool drop_prepared();
     [[nodiscard]] std::shared_ptr<void> take_prepared();
     void start();
     [[nodiscard]] bool has_ended_well();
@@ -218,12 +227,14 @@ private:
     bool seemed_to_wait_ = false;
     std::optional<bool> concurrent_;
     bool is_concurrency_judged_ = false;
+    std::optional<std::size_t> most_at_once_;
     /// For all waits on a new connection, instead of the configuration's timeouts.
     std::optional<Duration> patience_;
     std::uint64_t said_ = 0;
     std::set<std::string> noted_;
     /// By the id of the check.
     std::map<std::string_view, Prepared> prepared_;
+    bool never_ahead_ = false;
     // Of the check that is being run.
     Check check_;
     Clock::time_point started_;

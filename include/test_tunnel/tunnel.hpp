@@ -214,24 +214,25 @@ inline Connection TestTunnel::connect(PairRun& run) {
         greeting = run.pattern(run.said_++).bytes(0, 16);
         client.write(greeting);
     };
-    if (run.speaks_first()) {
+    using namespace std::chrono_literals;
+    const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
+    const bool decided = run.speaks_first_.has_value();
+    if (run.speaks_first() || (!decided && run.seemed_to_wait_)) {
         greet();
-    } else if (!run.speaks_first_) {
-        using namespace std::chrono_literals;
-        const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
-        if (!await_connection(run, client, patience)) {
-            greet();
-        }
+    } else if (!decided && !await_connection(run, client, patience)) {
+        greet();
     }
+    const auto greeted = Clock::now();
     auto server = accept(run, client);
+    const bool came_soon = Clock::now() - greeted < patience / 2;
     verify_source(run, server.peer(), reported);
     if (!greeting.empty()) {
         expect_read(server, greeting, PairRun::up);
     }
-    if (!run.speaks_first_) {
-        // Once may be chance, a tool that was slow to connect; twice is a habit.
+    if (!decided) {
+        // It may have been slow to connect: then it is so too where the client speaks at once.
         if (greeting.empty() || run.seemed_to_wait_) {
-            run.speaks_first_ = !greeting.empty();
+            run.speaks_first_ = !greeting.empty() && came_soon;
             run.judge<bool>("speaks_first", "connecting only when the client has spoken",
                             traits().speaks_first, *run.speaks_first_, false);
         }

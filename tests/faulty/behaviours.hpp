@@ -166,10 +166,10 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"loses-late-requests", "fault", all, "close.half.down", "loses what the client sends 50 ms after the server's end"},
     {"resets-half-closed-down", "fault", all, "close.half.down", "resets both 50 ms after the server's end"},
     {"cuts-echo-at-end", "fault", all, "close.half.bulk", "passes on 256 bytes after the client's end, if it sent more than 64 KiB, then an end"},
-    {"loses-tail-up", "fault", all, "close.tail.up", "gives the last data from the client 50 ms, then ends"},
-    {"loses-tail-down", "fault", all, "close.tail.down", "gives the last data from the server 50 ms, then ends"},
-    {"resets-tail-up", "fault", all, "close.tail.up", "gives the last data from the client 50 ms, then resets"},
-    {"resets-tail-down", "fault", all, "close.tail.down", "gives the last data from the server 50 ms, then resets"},
+    {"loses-tail-up", "fault", all, "close.tail.up", "gives the last data from the client 25 ms, then ends"},
+    {"loses-tail-down", "fault", all, "close.tail.down", "gives the last data from the server 25 ms, then ends"},
+    {"resets-tail-up", "fault", all, "close.tail.up", "gives the last data from the client 25 ms, then resets"},
+    {"resets-tail-down", "fault", all, "close.tail.down", "gives the last data from the server 25 ms, then resets"},
 
     // Pressure
     {"unbounded-up", "fault", all, "flow.pressure.up", "reads from the client without bound (256 MiB)"},
@@ -180,6 +180,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"never-resumes-down", "fault", all, "flow.pressure.down", "writes no more to a client that had stopped reading"},
 
     // Reset
+    {"dies-of-early-reset", "fault", all, "reset.client.early", "accepts no more after a client that has reset before it was accepted"},
     {"hides-client-reset", "fault", all, "reset.client.idle", "keeps the server's connection when the client resets"},
     {"stops-after-client-reset", "fault", all, "reset.client.idle", "accepts nothing after a client has reset"},
     {"hides-client-reset-in-bulk", "fault", all, "reset.client.bulk", "the same, after 64 KiB"},
@@ -194,6 +195,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     // Several connections
     {"crosses-connections", "fault", all, "connections.isolation", "sends data of one client as another's, with five or more"},
     {"shares-buffer", "fault", all, "connections.isolation", "has one buffer for all connections, with five or more"},
+    {"one-of-burst", "fault", all, "connections.burst", "serves one connection where several wait, and forgets the others"},
     {"four-at-most", "fault", all, "connections.isolation", "closes the fifth connection at once"},
     {"one-stalled-stalls-all", "fault", all, "connections.stalled", "carries nothing while another connection is blocked"},
     {"one-stalled-resets-all", "fault", all, "connections.stalled", "resets all others when a connection is blocked"},

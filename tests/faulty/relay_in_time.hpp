@@ -23,7 +23,7 @@ inline bool Relay::must_wait() const {
 }
 
 inline void Relay::follow_the_others(Clock::time_point now) {
-    const bool is_stalled = std::max(up_.blocked_for(now), down_.blocked_for(now)) >= 50ms;
+    const bool is_stalled = std::max(up_.blocked_for(now), down_.blocked_for(now)) >= 20ms;
     process.stalled += (is_stalled ? 1 : 0) - (counts_as_stalled_ ? 1 : 0);
     counts_as_stalled_ = is_stalled;
     if (is("one-stalled-resets-all") && process.stalled > (is_stalled ? 1 : 0)) {
@@ -60,14 +60,14 @@ inline void Relay::press_in_time(Pipe& pipe, Clock::time_point now) {
         return;
     }
     const auto blocked = pipe.blocked_for(now);
-    if (blocked >= 50ms &&
+    if (blocked >= 20ms &&
         is(pipe.up ? Name{"drops-under-pressure-up"} : Name{"drops-under-pressure-down"})) {
         pipe.clear();
         if (pipe.read_ended) {
             pipe.push_end();
         }
     }
-    if (blocked >= 100ms && is(pipe.up ? Name{"never-resumes-up"} : Name{"never-resumes-down"})) {
+    if (blocked >= 20ms && is(pipe.up ? Name{"never-resumes-up"} : Name{"never-resumes-down"})) {
         pipe.is_dead = true;
     }
 }
@@ -107,11 +107,11 @@ inline void Relay::end_in_time(Pipe& pipe, Clock::time_point now) {
     const bool is_half = !opposite(pipe).read_ended;
     if (since >= 500ms && is("timed-half-close")) {
         end_both();
-    } else if (since >= 50ms &&
+    } else if (since >= 25ms &&
                (owes_tail(pipe) || (is_half && is(pipe.up ? Name{"resets-half-closed-up"}
                                                           : Name{"resets-half-closed-down"})))) {
         reset_both();
-    } else if (since >= 50ms && !pipe.write_ended &&
+    } else if (since >= 25ms && !pipe.write_ended &&
                is(pipe.up ? Name{"loses-tail-up"} : Name{"loses-tail-down"})) {
         pipe.clear();
         end_one(pipe);

@@ -205,6 +205,16 @@ Descriptor accept_client(const Descriptor& listener) {
     if (!client && (errno == EMFILE || errno == ENFILE)) {
         sleep_for(10ms); // some connection will end
     }
+    if (is("dies-of-early-reset")) {
+        pollfd state{client.get(), 0, 0};
+        if (::poll(&state, 1, 3) > 0) { // an error, or the end of both directions
+            hang();
+        }
+    }
+    static std::vector<Descriptor> forgotten;
+    while (is("one-of-burst") && is_readable(listener.get(), 5)) {
+        forgotten.emplace_back(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    }
     return client;
 }
 

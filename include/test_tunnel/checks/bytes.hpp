@@ -196,6 +196,7 @@ inline void exchange(PairRun& run, Connection& connection, const OddBytes& odd) 
 /// them all alone. A tunnel that handles its data as text, as a string that ends at a NUL, or as a
 /// terminal's does not let all of it through.
 inline void bytes(PairRun& run) {
+    using namespace std::string_view_literals;
     auto connection = run.connect();
     run.step("odd bytes", "every byte value and every two of them arrive as they were written",
              Party::client, Party::server);
@@ -203,9 +204,10 @@ inline void bytes(PairRun& run) {
     run.step("odd bytes alone", "a byte of an odd value arrives when it is written all alone",
              Party::client, Party::server);
     const auto soft_end = run.soft_end();
-    for (const char byte : {'\0', '\x04', '\x1a', '\xff', '\n', '\r'}) {
+    for (const auto bytes : {"\0"sv, "\x04"sv, "\x1a"sv, "\xff"sv, "\n"sv, "\r"sv, "\r\n"sv, " "sv,
+                             "quit\r\n"sv, "exit\n"sv}) {
         OddBytes alone;
-        alone.add("a byte that was written alone", {&byte, 1});
+        alone.add("bytes that were written alone", bytes);
         exchange(run, connection, alone);
         if (soft_end && soft_end->passed()) {
             break;

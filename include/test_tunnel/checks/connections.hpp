@@ -14,6 +14,7 @@
 
 #include "../check.hpp"
 #include "../pair_run.hpp"
+#include "crowd.hpp"
 #include "fill.hpp"
 #include "reuse.hpp"
 #include "support.hpp"
@@ -25,15 +26,33 @@ inline std::string numbered(std::size_t number, const char* direction) {
     return fmt::format("connection {}, {}", number + 1, direction);
 }
 
-/// `count` connections at once. Fewer, but `least`, where a slow tool takes more than a second.
+/// `count` connections at once. Fewer, but `least`, where a slow tool takes more than a second;
+/// fewer than that, where it serves no more.
 inline std::vector<Connection> connect_many(PairRun& run, std::size_t count, std::size_t least) {
+    using namespace std::chrono_literals;
     const auto enough = run.soft_end();
     std::vector<Connection> result;
     result.reserve(count); // streams will refer to its elements
     while (result.size() < count && (result.size() < least || !enough || !enough->passed())) {
-        result.push_back(run.connect());
+        constexpr std::size_t known = 2; // that it serves
+        if (result.size() < known) {
+            result.push_back(run.connect());
+        } else if (auto further = run.connect_within(run.strict() ? 5s : 2s)) {
+            result.push_back(*std::move(further));
+        } else {
+            run.serves_at_most(result.size());
+            break;
+        }
     }
     return result;
+}
+
+/// That there are as many as the check needs.
+inline void need_connections(const std::vector<Connection>& connections, std::size_t count) {
+    if (connections.size() < count) {
+        throw NotApplicable{fmt::format("it serves {} connections at once (Traits::concurrent)",
+                                        connections.size())};
+    }
 }
 
 /// 16 connections at once, each with data of its own both ways. Tools that keep one buffer, or one
@@ -93,6 +112,7 @@ inline void stalled(PairRun& run) {
     constexpr std::size_t count = 4;
     constexpr std::uint64_t most = 8U << 20U;
     auto connections = connect_many(run, count, count);
+    need_connections(connections, count);
     auto& slow_server = connections[0];
     auto& slow_client = connections[1];
     run.step("readers stop", "a tool takes data for readers that have stopped, as much as it likes",
@@ -139,6 +159,7 @@ inline void reset_of_one(PairRun& run) {
     run.need_concurrency();
     constexpr std::size_t count = 4;
     auto connections = connect_many(run, count, count);
+    need_connections(connections, count);
     for (auto& connection : connections) {
         run.round_trip(connection);
     }
@@ -341,6 +362,10 @@ inline void one_to_one(PairRun& run) {
 inline void silent(PairRun& run) {
     run.need_concurrency();
     constexpr std::size_t count = 8;
+    if (run.most_at_once().value_or(count + 1) <= count) {
+        throw NotApplicable{fmt::format("it serves {} connections at once (Traits::concurrent)",
+                                        *run.most_at_once())};
+    }
     auto habit = ForSilent::unknown;
     {
         const auto connection = run.connect();
@@ -361,6 +386,10 @@ inline void silent(PairRun& run) {
 }
 
 inline constexpr std::array connection_checks{
+    Check{.id = "connections.burst",
+          .title = "clients that connect at once are all served: 6, at strict 16",
+          .trait = "concurrent",
+          .run = burst},
     Check{.id = "connections.isolation",
           .title = "16 connections at once, 64 KiB each way on each: none gets another one's data",
           .trait = "concurrent",

@@ -13,6 +13,7 @@
 #include "../check.hpp"
 #include "../detail/verdict.hpp"
 #include "../pair_run.hpp"
+#include "crowd.hpp"
 #include "sides.hpp"
 
 namespace test_tunnel::check {
@@ -133,11 +134,13 @@ inline void reset_bulk(PairRun& run, Party here) {
     step_of_reset(run, view);
     forth.size = back.size = whole;
     forth.may_break = back.may_break = true;
-    std::vector<char> buffer(1U << 16U);
-    detail::write_some(forth, buffer);
-    detail::write_some(back, buffer);
+    // Nobody reads: what the tool holds then must not get to anyone else.
+    forth.reads = back.reads = false;
+    carry(run, streams,
+          {.patience = 2ms, .soft_end = Deadline{Clock::now() + 50ms}, .may_stall = true});
     view.near.reset();
     forth.size = forth.written;
+    forth.reads = true;
     back.reads = false; // there is nobody any more
     const bool has_end = run.traits().passes_eof.value_or(true);
     carry(run, streams,
@@ -173,6 +176,10 @@ inline void reset_server_bulk(PairRun& run) {
 }
 
 inline constexpr std::array reset_checks{
+    Check{.id = "reset.client.early",
+          .title = "clients that reset their connection at once keep nobody from being served",
+          .trait = "serves_again",
+          .run = early_reset},
     Check{.id = "reset.client.idle",
           .title = "the client resets a silent connection; the server learns of it",
           .trait = "reset",

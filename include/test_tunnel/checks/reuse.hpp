@@ -86,7 +86,7 @@ inline void reuse(PairRun& run) {
     [[maybe_unused]] constexpr int warm_up = 20;
     // The data of a slow tool takes its time; all that counts are the connections.
     const auto enough = run.strict() ? Deadline::after(run.config().timeouts.check / 2)
-                                     : Deadline{Clock::now() + 3s};
+                                     : Deadline{Clock::now() + 5s};
     std::optional<Holdings> before;
     int made = 0;
     while (made < count && (made < least || !enough.passed())) {

@@ -38,7 +38,7 @@ inline void read_slowly(Stream& stream, std::uint64_t until) {
 /// the tool still holds when it sees the end is delivered nevertheless, and the end after it.
 inline void tail(PairRun& run, Party here) {
     using namespace std::chrono_literals;
-    constexpr std::uint64_t more_than_buffers = 8U << 20U;
+    constexpr std::uint64_t more_than_buffers = 256U << 20U;
     constexpr std::size_t piece = 8192;
     auto connection = run.connect();
     const auto view = view_from(here, connection);
@@ -77,7 +77,7 @@ inline void tail(PairRun& run, Party here) {
         read_slowly(stream, stream.read + std::max(piece, waiting / 16));
         run.server().wait_for_end(Deadline{Clock::now() + 200us});
     }
-    run.server().wait_for_end(Deadline{Clock::now() + 60ms});
+    run.server().wait_for_end(Deadline{Clock::now() + run.wait(400ms)});
 
     const bool has_end = run.traits().passes_eof.value_or(true);
     stream.reads = true;

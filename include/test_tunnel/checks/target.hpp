@@ -23,7 +23,6 @@
 #include "../check.hpp"
 #include "../expect.hpp"
 #include "../pair_run.hpp"
-#include "silence.hpp"
 #include "support.hpp"
 
 namespace test_tunnel::check {
@@ -97,13 +96,15 @@ inline Refusal await_refusal(PairRun& run) {
                          run.pair().svc_listen.listen()),
              Party::tool, Party::client);
     auto ending = await_ending(run, client, Deadline{Clock::now() + run.wait(3s)});
-    if (!ending) {
-        // It may connect only when the client has spoken. Not before: that makes a reset of an end.
+    if (!ending && run.speaks_first()) {
+        // Now that it has been spoken to. Not before: that makes a reset of an end.
         try {
             client.write("Is anybody there?\n");
         } catch (const SystemError&) {
             return {Refuses::by_reset, success};
         }
+    }
+    if (!ending) {
         ending = await_ending(run, client, deadline);
     }
     if (!ending) {
@@ -328,30 +329,6 @@ inline void late(PairRun& run) {
     run.round_trip(connection);
 }
 
-/// A server that says nothing for a while, and then answers: silence is no end.
-inline void target_silent(PairRun& run) {
-    using namespace std::chrono_literals;
-    const auto silence = run.prepared<Silence>();
-    auto& connection = silence->connections.front();
-    auto& [client, server] = connection;
-    const auto duration = bearable_silence(run, run.wait(3s));
-    run.step("silent server",
-             fmt::format("the connection is kept, and nothing comes, while nobody says anything "
-                         "for {}",
-                         detail::text_of(duration)),
-             Party::server, Party::client);
-    run.require_silence({&client, &server}, silence->left(duration));
-    run.step("silent server",
-             "the connection is kept, and nothing comes, while the server does not answer",
-             Party::server, Party::client);
-    constexpr std::string_view question{"Is anybody there?\n"};
-    client.write(question);
-    run.require_silence({&client}, run.wait(200ms));
-    run.step("question", "the server reads what the client wrote", Party::client, Party::server);
-    expect_read(server, question, run.up);
-    run.round_trip(connection);
-}
-
 inline constexpr std::array target_checks{
     Check{.id = "target.unreachable",
           .title = "the client is told when nobody listens at the target, and not kept waiting",
@@ -363,11 +340,6 @@ inline constexpr std::array target_checks{
           .run = target_resets},
     Check{.id = "target.late",
           .title = "what the client writes before the server accepts arrives",
-          .run = late},
-    Check{.id = "target.silent",
-          .title = "a server that does not speak for a while is waited for",
-          .trait = "idle_timeout",
-          .run = target_silent,
-          .prepare = say_nothing}};
+          .run = late}};
 
 } // namespace test_tunnel::check

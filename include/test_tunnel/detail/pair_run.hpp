@@ -140,6 +140,7 @@ inline void PairRun::begin(const Check& check) {
     notes_.clear();
     pattern_ = seed_.derive(check.id);
     discarded_ = false;
+    patience_.reset();
     if (server_) {
         server_->limit(config().timeouts.check);
     }
@@ -148,7 +149,7 @@ inline void PairRun::begin(const Check& check) {
 /// Does what the check does ahead.
 inline void PairRun::prepare() {
     // One that ends silent connections would have ended them by the time that they are looked at.
-    if (check_.prepare != nullptr && !traits_.idle_timeout && is_concurrent()) {
+    if (check_.prepare != nullptr && !never_ahead_ && !traits_.idle_timeout && is_concurrent()) {
         auto state = check_.prepare(*this);
         prepared_[check_.id] = {.state = std::move(state),
                                 .start = starts_,
@@ -156,6 +157,13 @@ inline void PairRun::prepare() {
                                 .steps = std::move(steps_),
                                 .notes = std::move(notes_)};
     }
+}
+
+/// Gives up what was done ahead, since it is in the way of a tool that serves only some connections
+/// at once; whether there was anything.
+inline bool PairRun::drop_prepared() {
+    never_ahead_ = true;
+    return !std::exchange(prepared_, {}).empty();
 }
 
 inline std::shared_ptr<void> PairRun::take_prepared() {
@@ -204,7 +212,12 @@ inline void PairRun::settle() {
 inline Connection PairRun::connect() {
     const int before = connections_;
     try {
-        return tunnel_.connect(*this);
+        auto connection = tunnel_.connect(*this);
+        if (before > 0 && traits_.serves_again == false) {
+            judge<bool>("serves_again", "a further connection when the first one has ended",
+                        traits_.serves_again, true, true);
+        }
+        return connection;
     } catch (const SetupError&) {
         throw;
     } catch (const std::exception&) { // whatever a hook makes of it
@@ -215,6 +228,30 @@ inline Connection PairRun::connect() {
     connections_ = before;
     serves_just_one();
     return tunnel_.connect(*this);
+}
+
+inline std::optional<Connection> PairRun::connect_within(Duration patience) {
+    const auto deadline = Deadline::after(patience);
+    patience_ = patience;
+    std::optional<Connection> result;
+    try {
+        result = tunnel_.connect(*this);
+    } catch (const SetupError&) {
+        throw;
+    } catch (const std::exception&) { // whatever a hook makes of it
+        patience_.reset();
+        if (!deadline.passed()) {
+            throw;
+        }
+        discard();
+    }
+    patience_.reset();
+    return result;
+}
+
+inline void PairRun::serves_at_most(std::size_t count) {
+    most_at_once_ = count;
+    note(fmt::format("it serves {} connections at once, and has others wait", count), "concurrent");
 }
 
 inline Socket PairRun::connect_client() {

@@ -14,6 +14,11 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
     PairRun run{*this, pair, seed_};
     const auto act = [&](const Check& check) { check.run(run); };
     const auto act_ahead = [&](const Check& /*check*/) { run.prepare(); };
+    // With what was done ahead there may have been more connections than the tool serves at once.
+    const auto was_not_served = [](const CheckResult& entry) {
+        return entry.outcome == Outcome::failed &&
+               (entry.step == "connect" || entry.step == "handshake" || entry.step == "accept");
+    };
     bool is_tunnel = true;
     std::map<std::string_view, CheckResult> failed_ahead;
     for (const auto& check : selected) {
@@ -22,6 +27,9 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
             entry = std::move(failed->second);
         } else if (is_tunnel) {
             entry = run_check(run, check, act);
+            if (was_not_served(entry) && run.drop_prepared()) {
+                entry = run_check(run, check, act);
+            }
         } else {
             entry.outcome = Outcome::skipped;
             entry.account = fmt::format("not tried, since {} failed", selected.front().id);
@@ -36,7 +44,9 @@ inline PairResult TestTunnel::run_pair(const Pair& pair) {
         for (const auto& later : selected) {
             if (is_tunnel && later.prepare != nullptr) {
                 auto ahead = run_check(run, later, act_ahead);
-                if (ahead.outcome == Outcome::failed) {
+                if (was_not_served(ahead)) {
+                    static_cast<void>(run.drop_prepared());
+                } else if (ahead.outcome == Outcome::failed) {
                     failed_ahead.emplace(later.id, std::move(ahead));
                 }
             }
