@@ -268,10 +268,12 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
              Party::tool, Party::server);
     const auto patience = run.patience_.value_or(config_.timeouts.io);
     if (!await_connection(run, client, patience)) {
-        throw TimedOut{
-            fmt::format("nothing for {} while waiting for the tool to connect to the "
-                        "server",
-                        detail::text_of(detail::scaled(patience)))};
+        throw TimedOut{fmt::format(
+            "nothing for {} while waiting for the tool to connect to the server{}",
+            detail::text_of(detail::scaled(patience)),
+            traits().speaks_first == false ? "; one that waits for the client's first word has to "
+                                             "declare Traits::speaks_first = true"
+                                           : "")};
     }
     auto server = run.listener().accept();
     run.tool_socket_ = detail::tool_socket(server.peer(), server.local());

@@ -45,7 +45,7 @@ inline void burst(PairRun& run) {
     auto servers = arrivals(run, count, Deadline::after(patience));
     if (servers.size() < count) {
         throw Unexpected{run.expected(),
-                         fmt::format("{} connections, and no more for {}", servers.size(),
+                         fmt::format("{} of them, and no more for {}", servers.size(),
                                      detail::text_of(detail::scaled(patience)))};
     }
     for (auto& server : servers) {
