@@ -128,7 +128,7 @@ private:
     template <typename Act>
     [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check, Act act);
     [[nodiscard]] CheckResult failure(PairRun& run, std::string expected, std::string actual) const;
-    bool await_connection(PairRun& run, Socket& client, Duration patience) const;
+    static bool await_connection(PairRun& run, Socket& client, Duration patience);
 
     ConfigProg config_;
     std::uint64_t seed_;
@@ -217,9 +217,8 @@ inline Connection TestTunnel::connect(PairRun& run) {
     using namespace std::chrono_literals;
     const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
     const bool decided = run.speaks_first_.has_value();
-    if (run.speaks_first() || (!decided && run.seemed_to_wait_)) {
-        greet();
-    } else if (!decided && !await_connection(run, client, patience)) {
+    const bool at_once = run.speaks_first() || (!decided && run.seemed_to_wait_);
+    if (at_once || (!decided && !await_connection(run, client, patience))) {
         greet();
     }
     const auto greeted = Clock::now();
@@ -243,7 +242,7 @@ inline Connection TestTunnel::connect(PairRun& run) {
 
 /// Whether the tool's connection to the server is there. Not just a wait for the listener: a tool
 /// that gives the client up instead is noticed at once.
-inline bool TestTunnel::await_connection(PairRun& run, Socket& client, Duration patience) const {
+inline bool TestTunnel::await_connection(PairRun& run, Socket& client, Duration patience) {
     std::array<pollfd, 2> fds{{{.fd = run.listener().fd(), .events = POLLIN, .revents = 0},
                                {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
     if (!detail::wait_for(fds, Deadline::after(patience), run.watch().lock().get(),
