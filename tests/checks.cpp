@@ -502,7 +502,7 @@ TEST_CASE("a check that fails ahead has failed, in its place, and is not run", "
 namespace {
 
 void tell_data(PairRun& run) {
-    for (const std::uint64_t number : {0, 1}) {
+    for (const auto number : {std::uint64_t{0}, std::uint64_t{1}}) {
         story.push_back(detail::hex(run.pattern(number).bytes(0, 16)));
     }
 }
