@@ -87,7 +87,7 @@ inline void reuse(PairRun& run) {
     // The data of a slow tool takes its time; all that counts are the connections.
     const auto enough = run.strict() ? Deadline::after(run.config().timeouts.check / 2)
                                      : Deadline{Clock::now() + 5s};
-    std::optional<Holdings> before;
+    [[maybe_unused]] std::optional<Holdings> before;
     int made = 0;
     while (made < count && (made < least || !enough.passed())) {
         const int earlier = run.connections();
