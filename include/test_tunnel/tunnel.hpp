@@ -137,6 +137,7 @@ private:
 } // namespace test_tunnel
 
 #include "detail/pair_run.hpp"
+#include "detail/pair_run_connections.hpp"
 #include "detail/run_pair.hpp"
 
 namespace test_tunnel {

@@ -1,57 +1,45 @@
 #pragma once
 
+#include <fmt/core.h>
+
 #include <array>
 
 #include "../check.hpp"
 #include "../pair_run.hpp"
+#include "sides.hpp"
 
 namespace test_tunnel::check {
 
-/// Both have spoken: nothing more comes, and when one side closes the other sees the end.
-inline void end_cleanly(PairRun& run, Connection& connection, bool client_closes) {
-    auto& [client, server] = connection;
+/// One conversation, in which `first` speaks first, and the other side closes.
+inline void converse(PairRun& run, Party first) {
+    auto connection = run.connect();
+    const auto view = view_from(first, connection);
+    const auto hello = [&](const char* speaker, const char* reader, Party from, Party to) {
+        run.step(fmt::format("hello from the {}", speaker),
+                 fmt::format("the {} reads what the {} wrote", reader, speaker), from, to);
+    };
+    hello(view.self, view.other, view.here, view.there);
+    run.say(view.near, view.far, view.forth);
+    hello(view.other, view.self, view.there, view.here);
+    run.require_silence({&view.near});
+    run.say(view.far, view.near, view.back);
     run.step("no further bytes", "nothing arrives that the other side did not write", Party::client,
              Party::client);
-    run.require_silence({&client, &server});
-    if (client_closes) {
-        run.step("end of stream", "the server sees a clean end of stream when the client closes",
-                 Party::client, Party::server);
-        client.close();
-        run.demand_end(server, run.up);
-        server.close();
-    } else {
-        run.step("end of stream", "the client sees a clean end of stream when the server closes",
-                 Party::server, Party::client);
-        server.close();
-        run.demand_end(client, run.down);
-        client.close();
-    }
+    run.require_silence({&view.near, &view.far});
+    run.step(
+        "end of stream",
+        fmt::format("the {} sees a clean end of stream when the {} closes", view.self, view.other),
+        view.there, view.here);
+    view.far.close();
+    run.demand_end(view.near, view.back);
+    view.near.close();
 }
 
-/// Each side speaks first once: a tunnel that waits for the one or the other to speak is caught.
+/// Each side speaks first once, and closes once: a tunnel that waits for the one or the other to
+/// speak is caught.
 inline void hello(PairRun& run) {
-    {
-        auto connection = run.connect();
-        auto& [client, server] = connection;
-        run.step("hello from the server", "the client reads what the server wrote", Party::server,
-                 Party::client);
-        run.say(server, client, run.down);
-        run.step("hello from the client", "the server reads what the client wrote", Party::client,
-                 Party::server);
-        run.require_silence({&server});
-        run.say(client, server, run.up);
-        end_cleanly(run, connection, true);
-    }
-    auto connection = run.connect();
-    auto& [client, server] = connection;
-    run.step("client speaks first", "the server reads what the client wrote", Party::client,
-             Party::server);
-    run.say(client, server, run.up);
-    run.step("server answers", "the client reads what the server wrote", Party::server,
-             Party::client);
-    run.require_silence({&client});
-    run.say(server, client, run.down);
-    end_cleanly(run, connection, false);
+    converse(run, Party::server);
+    converse(run, Party::client);
     run.require_no_stranger();
 }
 

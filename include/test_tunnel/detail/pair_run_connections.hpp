@@ -1,0 +1,208 @@
+#pragma once
+
+// How PairRun makes connections and what it asks of them: included by tunnel.hpp, behind it.
+
+#include "../tunnel.hpp"
+
+namespace test_tunnel {
+
+inline Connection PairRun::connect() {
+    const int before = connections_;
+    try {
+        auto connection = tunnel_.connect(*this);
+        if (before > 0 && traits_.serves_again == false) {
+            judge<bool>("serves_again", "a further connection when the first one has ended",
+                        traits_.serves_again, true, true);
+        }
+        return connection;
+    } catch (const SetupError&) {
+        throw;
+    } catch (const std::exception&) { // whatever a hook makes of it
+        if (before != 1 || !has_ended_well()) {
+            throw;
+        }
+    }
+    connections_ = before;
+    serves_just_one();
+    return tunnel_.connect(*this);
+}
+
+inline std::optional<Connection> PairRun::connect_within(Duration patience) {
+    const auto deadline = Deadline::after(patience);
+    patience_ = patience;
+    std::optional<Connection> result;
+    try {
+        result = tunnel_.connect(*this);
+    } catch (const SetupError&) {
+        throw;
+    } catch (const std::exception&) { // whatever a hook makes of it
+        patience_.reset();
+        if (!deadline.passed()) {
+            throw;
+        }
+        discard();
+    }
+    patience_.reset();
+    return result;
+}
+
+inline void PairRun::serves_at_most(std::size_t count) {
+    most_at_once_ = count;
+    note(fmt::format("it serves {} connections at once, and has others wait", count), "concurrent");
+}
+
+inline Socket PairRun::connect_client() {
+    return tunnel_.connect_client(*this);
+}
+
+inline std::optional<Endpoint> PairRun::handshake(Socket& client) {
+    step("handshake", "the tool does its part of the handshake", Party::client);
+    return tunnel_.handshake(client, pair_.svc_listen);
+}
+
+inline Socket PairRun::accept(Socket& client) {
+    return tunnel_.accept(*this, client);
+}
+
+inline void PairRun::require_silence(std::vector<Socket*> sockets, Duration duration) {
+    std::vector<pollfd> fds;
+    fds.reserve(sockets.size());
+    for (const auto* socket : sockets) {
+        fds.push_back({.fd = socket->fd(), .events = POLLIN, .revents = 0});
+    }
+    const Deadline deadline{Clock::now() + duration};
+    if (!detail::wait_for(fds, deadline, watch().lock().get(), "silence")) {
+        return;
+    }
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+        if (fds[i].revents != 0) {
+            std::array<char, 256> bytes{};
+            std::string what;
+            try {
+                const auto count = sockets[i]->read_some(bytes.data(), bytes.size());
+                what = count == 0 ? "the end of the stream"
+                                  : detail::bytes_around({bytes.data(), count}, 0);
+            } catch (const SystemError& error) {
+                what = error.what();
+            }
+            throw Unexpected{expected(), what};
+        }
+    }
+}
+
+inline void PairRun::require_no_stranger() {
+    if (const auto stranger = listener().try_accept()) {
+        throw Unexpected{
+            "the tool connects to the server once for each client",
+            fmt::format("a connection from {} that no client has asked for", stranger->peer())};
+    }
+}
+
+inline void PairRun::demand_end(Socket& reader, std::string_view name) {
+    if (traits_.passes_eof.value_or(true)) {
+        try {
+            tunnel_.expect_read(reader, {}, name);
+        } catch (const TimedOut& error) {
+            throw Unexpected{fmt::format("{}: the end of the stream", name),
+                             fmt::format("{}; a tool that does not pass it on has to declare "
+                                         "Traits::passes_eof = false",
+                                         error.what())};
+        }
+        return;
+    }
+    pollfd entry{.fd = reader.fd(), .events = POLLIN, .revents = 0};
+    using namespace std::chrono_literals;
+    const bool ended = detail::wait_for({&entry, 1}, Deadline{Clock::now() + wait(1s)},
+                                        watch().lock().get(), "the end of the stream");
+    if (ended) {
+        tunnel_.expect_read(reader, {}, name);
+    }
+    judge<bool>("passes_eof", "the end of a stream is passed on", traits_.passes_eof, ended, true);
+}
+
+inline void PairRun::say(Socket& from, Socket& to, std::string_view name) {
+    const auto text = fmt::format("Hello from the {} {}\n", name.substr(0, name.find(' ')),
+                                  detail::hex(pattern(said_++).bytes(0, 8)));
+    from.write(text);
+    tunnel_.expect_read(to, text, name);
+}
+
+inline void PairRun::round_trip(Connection& connection) {
+    auto& [client, server] = connection;
+    step("round trip", "a few bytes go from the client to the server and back", Party::client,
+         Party::server);
+    say(client, server, up);
+    say(server, client, down);
+}
+
+inline void PairRun::sentinel() {
+    auto connection = connect();
+    round_trip(connection);
+    step("no further bytes", "there is nothing on the connection that nobody has written",
+         Party::tool, Party::client);
+    require_silence({&connection.client, &connection.server});
+}
+
+inline void PairRun::transfer(std::vector<Stream> streams) {
+    test_tunnel::transfer(streams, watch(),
+                          {.patience = config().timeouts.io, .soft_end = soft_end()});
+}
+
+/// Learnt once.
+inline bool PairRun::is_concurrent() {
+    using namespace std::chrono_literals;
+    if (concurrent_) {
+        return *concurrent_;
+    }
+    auto first = connect();
+    std::optional<Connection> second;
+    if (detail::may_listen(server(), pair_.proxy_listen.listen())) {
+        patience_ = strict() ? 5s : 2s;
+        try {
+            second = tunnel_.connect(*this);
+        } catch (const SetupError&) {
+            throw;
+        } catch (const std::exception&) {
+            second.reset();
+        }
+        concurrent_ = second && carries(*second, std::exchange(patience_, std::nullopt).value());
+        patience_.reset();
+    } else {
+        concurrent_ = false;
+    }
+    round_trip(first);
+    if (!*concurrent_) {
+        // What the second client has left behind would meet the next one. Not judged: how the tool
+        // ends is for other checks to say.
+        drop();
+    }
+    return *concurrent_;
+}
+
+/// Whether anything that the client writes arrives within `patience`: then all of it must.
+inline bool PairRun::carries(Connection& connection, Duration patience) {
+    auto& [client, server] = connection;
+    const auto text = pattern(said_++).bytes(0, 16);
+    client.write(text);
+    pollfd entry{.fd = server.fd(), .events = POLLIN, .revents = 0};
+    if (!detail::wait_for({&entry, 1}, Deadline::after(patience), watch().lock().get(), "data")) {
+        return false;
+    }
+    tunnel_.expect_read(server, text, up);
+    round_trip(connection);
+    return true;
+}
+
+inline void PairRun::need_concurrency() {
+    const bool concurrent = is_concurrent();
+    if (!is_concurrency_judged_) {
+        is_concurrency_judged_ = true;
+        judge<bool>("concurrent", "a second connection while one is open", traits_.concurrent,
+                    concurrent, true);
+    }
+    if (!concurrent) {
+        throw NotApplicable{"it serves one connection at a time (Traits::concurrent)"};
+    }
+}
+
+} // namespace test_tunnel
