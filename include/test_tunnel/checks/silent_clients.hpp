@@ -187,9 +187,9 @@ inline void one_to_one(PairRun& run) {
 inline void silent(PairRun& run) {
     run.need_concurrency();
     constexpr std::size_t count = 8;
-    if (run.most_at_once().value_or(count + 1) <= count) {
-        throw NotApplicable{fmt::format("it serves {} connections at once (Traits::concurrent)",
-                                        *run.most_at_once())};
+    if (const auto most = run.most_at_once(); most && *most <= count) {
+        throw NotApplicable{
+            fmt::format("it serves {} connections at once (Traits::concurrent)", *most)};
     }
     auto habit = ForSilent::unknown;
     {

@@ -72,6 +72,10 @@ struct TcpSocket {
     bool listens = false;
     /// 0 where no process has it any more.
     std::uint64_t inode = 0;
+    /// How many bytes have arrived that its owner has not read; known to sock_diag only, as is
+    /// whether both directions are still open.
+    std::size_t unread = 0;
+    bool established = false;
 };
 
 /// Cuts the next word off a line of a table.

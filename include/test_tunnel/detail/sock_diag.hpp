@@ -131,7 +131,8 @@ private:
             result.push_back(
                 {endpoint(body.idiag_family, id.idiag_sport, bytes(id.idiag_src), id.idiag_if),
                  endpoint(body.idiag_family, id.idiag_dport, bytes(id.idiag_dst), id.idiag_if),
-                 body.idiag_state == TCP_LISTEN, body.idiag_inode});
+                 body.idiag_state == TCP_LISTEN, body.idiag_inode, body.idiag_rqueue,
+                 body.idiag_state == TCP_ESTABLISHED});
             answer.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), answer.size()));
         }
         return std::nullopt;
