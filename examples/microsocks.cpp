@@ -20,9 +20,7 @@ public:
                       "-b", svc_listen.client().address.text()});
     }
 
-    std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) override {
-        return socks5_connect(client, svc_listen.listen());
-    }
+    Protocol protocol() const override { return Socks5Options{}; }
 
     // What it is known not to do. It answers 0.0.0.0:0, whatever it has connected from.
     Traits traits() const override {

@@ -74,8 +74,16 @@ public:
     /// A client's connection to the tool, on which nothing has been said.
     [[nodiscard]] Socket connect_client();
 
-    /// The tool's handshake on a client's connection: as `TestTunnel::handshake`.
+    /// The tool's handshake on a client's connection, and what comes before it: as
+    /// `TestTunnel::open_client` and `TestTunnel::handshake`.
     std::optional<Endpoint> handshake(Socket& client);
+
+    /// A connection that the tool has made to the server, if there is one, after what comes first
+    /// on it (`TestTunnel::open_server`); does not wait for the connection.
+    [[nodiscard]] std::optional<Socket> try_accept();
+
+    /// The same for one that was accepted; `client` is whose connection it is, where that is known.
+    void open_server(Socket& server, const std::optional<Endpoint>& client = std::nullopt);
 
     /// The `server` end of a connection that is under way: as `TestTunnel::accept`.
     [[nodiscard]] Socket accept(Socket& client);

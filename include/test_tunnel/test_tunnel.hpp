@@ -15,6 +15,7 @@
 #include "pair_run.hpp"        // IWYU pragma: export
 #include "private_network.hpp" // IWYU pragma: export
 #include "process.hpp"         // IWYU pragma: export
+#include "protocol.hpp"        // IWYU pragma: export
 #include "report.hpp"          // IWYU pragma: export
 #include "server.hpp"          // IWYU pragma: export
 #include "socket.hpp"          // IWYU pragma: export

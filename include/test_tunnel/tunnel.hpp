@@ -28,6 +28,7 @@
 #include "expect.hpp"
 #include "pair_run.hpp"
 #include "process.hpp"
+#include "protocol.hpp"
 #include "report.hpp"
 #include "server.hpp"
 #include "socket.hpp"
@@ -35,8 +36,8 @@
 
 namespace test_tunnel {
 
-/// The test of one tool. Derive from it, override `slug`, `spawn_server` and `handshake`, and call
-/// `run`.
+/// The test of one tool. Derive from it, override `slug`, `spawn_server` and, unless the tool is
+/// told nothing, `protocol` or `handshake`, and call `run`.
 ///
 /// The hooks are called one after the other on the caller's thread. What they throw fails the pair
 /// and becomes part of its account; a SetupError, and whatever is no std::exception (a test
@@ -59,14 +60,31 @@ public:
     /// a check has failed or the tool has ended. `spawn` is made for it.
     virtual Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) = 0;
 
+    /// By which of the library's handshakes the tool is told where to connect: `handshake` then
+    /// does it, and the checks `handshake.*` try what such a server must take, and what it must
+    /// refuse. The default: by none.
+    [[nodiscard]] virtual Protocol protocol() const { return {}; }
+
+    /// What comes before the handshake, on every connection that a client makes: a PROXY header,
+    /// or TLS. The default: nothing. `client` is as it is for `handshake`.
+    virtual void open_client(Socket& /*client*/) {}
+
+    /// What comes first on every connection that the tool makes to the server: a PROXY header, or
+    /// TLS. The default: nothing. `server` has the timeout `config().timeouts.io`.
+    ///
+    /// Returns the endpoint at which the tool says that its client is, where it says so: that must
+    /// be true.
+    virtual std::optional<Endpoint> open_server(Socket& /*server*/) { return std::nullopt; }
+
     /// Talks to the tool on a new connection until the next byte belongs to the server: asks a
     /// SOCKS server to connect to `svc_listen.listen()`, for instance. Called once a connection;
     /// `client` has the timeout `config().timeouts.io`, a shorter one where it is not known yet
-    /// whether the tool serves two at once, and throws ToolEnded where the tool ends.
+    /// whether the tool serves two at once, and throws ToolEnded where the tool ends. The default:
+    /// what `protocol` says.
     ///
     /// Returns the endpoint from which the tool says that it connects onwards, where it says so:
     /// the connection that arrives must then come from there.
-    virtual std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) = 0;
+    virtual std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen);
 
     /// What the tool is declared not to do. The default: nothing but what every tunnel does.
     [[nodiscard]] virtual Traits traits() const { return {}; }
@@ -151,6 +169,10 @@ inline TestTunnel::TestTunnel(ConfigProg config)
     if (config_.verbose) {
         config_.log->set_level(spdlog::level::debug);
     }
+}
+
+inline std::optional<Endpoint> TestTunnel::handshake(Socket& client, const AddrPort& svc_listen) {
+    return shake_hands(client, svc_listen.listen(), protocol());
 }
 
 inline void TestTunnel::run() {
@@ -276,6 +298,7 @@ inline Socket TestTunnel::accept(PairRun& run, Socket& client) {
                                            : "")};
     }
     auto server = run.listener().accept();
+    run.open_server(server, client.local());
     run.tool_socket_ = detail::tool_socket(server.peer(), server.local());
     return server;
 }

@@ -88,7 +88,7 @@ inline std::optional<Socket> find_by_tag(PairRun& run, std::string_view tag, Dea
                 candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
             }
         }
-        if (auto arrived = run.listener().try_accept()) {
+        if (auto arrived = run.try_accept()) {
             candidates.push_back(*std::move(arrived));
         }
     }

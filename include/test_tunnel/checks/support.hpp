@@ -17,7 +17,7 @@ namespace test_tunnel::check {
 inline std::vector<Socket> arrivals(PairRun& run, std::size_t most, Deadline deadline) {
     std::vector<Socket> result;
     while (result.size() < most) {
-        if (auto arrived = run.listener().try_accept()) {
+        if (auto arrived = run.try_accept()) {
             result.push_back(*std::move(arrived));
             continue;
         }

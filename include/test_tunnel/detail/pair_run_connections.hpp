@@ -57,7 +57,27 @@ inline Socket PairRun::connect_client() {
 
 inline std::optional<Endpoint> PairRun::handshake(Socket& client) {
     step("handshake", "the tool does its part of the handshake", Party::client);
+    tunnel_.open_client(client);
     return tunnel_.handshake(client, pair_.svc_listen);
+}
+
+inline std::optional<Socket> PairRun::try_accept() {
+    auto server = listener().try_accept();
+    if (server) {
+        open_server(*server);
+    }
+    return server;
+}
+
+/// `client` is known where only one could have been meant.
+inline void PairRun::open_server(Socket& server, const std::optional<Endpoint>& client) {
+    const auto told = tunnel_.open_server(server);
+    const auto& address = pair_.proxy_listen.clients.front();
+    if (told && (client ? *told != *client : told->address != address)) {
+        throw Unexpected{fmt::format("the tool tells the server that its client is {}",
+                                     client ? client->text() : fmt::format("at {}", address)),
+                         fmt::format("it says {}", *told)};
+    }
 }
 
 inline Socket PairRun::accept(Socket& client) {
