@@ -1,5 +1,8 @@
 #include <sched.h>
+#include <test_tunnel/detail/loopback.hpp>
+#include <test_tunnel/error.hpp>
 #include <test_tunnel/private_network.hpp>
+#include <test_tunnel/socket.hpp>
 
 #include <array>
 #include <catch2/catch_test_macros.hpp>

@@ -1,3 +1,5 @@
+#include <test_tunnel/detail/capture.hpp>
+#include <test_tunnel/detail/find_program.hpp>
 #include <test_tunnel/process.hpp>
 
 #include <fcntl.h>

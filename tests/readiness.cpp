@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <test_tunnel/detail/listeners.hpp>
+#include <test_tunnel/detail/output.hpp>
 #include <test_tunnel/socket.hpp>
 
 #include "support/child.hpp"

@@ -1,3 +1,7 @@
+#include <test_tunnel/detail/spawn.hpp>
+#include <test_tunnel/detail/stragglers.hpp>
+#include <test_tunnel/detail/text.hpp>
+#include <test_tunnel/detail/watchdog.hpp>
 #include <test_tunnel/process.hpp>
 
 #include <fcntl.h>

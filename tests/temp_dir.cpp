@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <test_tunnel/detail/group.hpp>
+#include <test_tunnel/detail/spawn.hpp>
 #include <test_tunnel/server.hpp>
 #include <test_tunnel/temp_dir.hpp>
 

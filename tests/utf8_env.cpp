@@ -1,3 +1,5 @@
+#include <langinfo.h>
+#include <locale.h>
 #include <test_tunnel/process.hpp>
 #include <test_tunnel/utf8_env.hpp>
 

@@ -1,48 +1,17 @@
 #pragma once
 
-#include <algorithm>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "check.hpp"
-#include "checks/address.hpp"
-#include "checks/close.hpp"
-#include "checks/connections.hpp"
-#include "checks/data.hpp"
-#include "checks/flow.hpp"
-#include "checks/hello.hpp"
-#include "checks/idle.hpp"
-#include "checks/reset.hpp"
-#include "checks/reuse.hpp"
-#include "checks/stop.hpp"
-#include "checks/target.hpp"
 #include "config.hpp"
-#include "detail/text.hpp"
-#include "error.hpp"
+#include "detail/inline.hpp"
 
 namespace test_tunnel {
 
 /// All checks, in the order in which they are run: `hello` first; where that fails, no other is
 /// tried. Add one at the end of a file in checks/.
-inline std::vector<Check> checks() {
-    std::vector<Check> result;
-    const auto add = [&](std::span<const Check> some) {
-        result.insert(result.end(), some.begin(), some.end());
-    };
-    add(check::hello_checks);
-    add(check::address_checks);
-    add(check::data_checks);
-    add(check::close_checks);
-    add(check::idle_checks); // while the tool still runs for which they were prepared
-    add(check::reset_checks);
-    add(check::flow_checks);
-    add(check::connection_checks);
-    add(check::target_checks);
-    add(check::stop_checks);
-    return result;
-}
+std::vector<Check> checks();
 
 namespace detail {
 
@@ -68,40 +37,10 @@ constexpr bool matches(std::string_view pattern, std::string_view text) {
 
 /// Those of `all` that the configuration selects by its level, `only` and `except`, in the same
 /// order. Throws InvalidConfig for a pattern that matches none, and where nothing is selected.
-inline std::vector<Check> select(const Config& config, std::vector<Check> all) {
-    const auto matches_any = [](const std::vector<std::string>& patterns, const Check& check) {
-        return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-            return detail::matches(pattern, check.id);
-        });
-    };
-    for (const auto* patterns : {&config.only, &config.except}) {
-        for (const auto& pattern : *patterns) {
-            const auto known = [&](const Check& check) {
-                return detail::matches(pattern, check.id);
-            };
-            if (std::none_of(all.begin(), all.end(), known)) {
-                std::vector<std::string_view> ids;
-                ids.reserve(all.size());
-                for (const auto& check : all) {
-                    ids.push_back(check.id);
-                }
-                throw InvalidConfig{fmt::format("'{}' matches no check; there are: {}", pattern,
-                                                detail::joined(ids, ", "))};
-            }
-        }
-    }
-    std::erase_if(all, [&](const Check& check) {
-        return check.level > config.level || matches_any(config.except, check) ||
-               (!config.only.empty() && !matches_any(config.only, check));
-    });
-    if (all.empty()) {
-        throw InvalidConfig{
-            fmt::format("no check is left to be run at level {} with only = {{{}}}, "
-                        "except = {{{}}}",
-                        text_of(config.level), detail::joined(config.only, ", "),
-                        detail::joined(config.except, ", "))};
-    }
-    return all;
-}
+std::vector<Check> select(const Config& config, std::vector<Check> all);
 
 } // namespace test_tunnel
+
+#if TEST_TUNNEL_DEFINES
+#include "detail/impl/checks.hpp" // IWYU pragma: export
+#endif

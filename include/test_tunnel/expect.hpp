@@ -1,13 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "detail/text.hpp"
-#include "error.hpp"
+#include "detail/inline.hpp"
 #include "socket.hpp"
 
 namespace test_tunnel {
@@ -17,43 +15,11 @@ namespace test_tunnel {
 /// reset is none. Returns what was read. Throws Unexpected, with what came until then, also where
 /// the rest does not come; `tag` says whose bytes they are ("server → client"). Throws
 /// InvalidConfig for a `compare_len` above the size.
-inline std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
-                               std::optional<std::size_t> compare_len = std::nullopt) {
-    const auto compared = expected.substr(0, compare_len.value_or(expected.size()));
-    if (compare_len.value_or(0) > expected.size()) {
-        throw InvalidConfig{
-            fmt::format("expect_read: compare_len is {}, but only {} bytes are "
-                        "expected ({})",
-                        *compare_len, expected.size(), tag)};
-    }
-    if (expected.empty()) {
-        socket.read_end();
-        return {};
-    }
-    std::string actual(expected.size(), '\0');
-    std::size_t filled = 0;
-    std::string end;
-    try {
-        while (filled < actual.size() && end.empty()) {
-            const auto count = socket.read_some(actual.data() + filled, actual.size() - filled);
-            filled += count;
-            end = count == 0 ? ", then end of stream" : "";
-        }
-    } catch (const Error& error) {
-        end = fmt::format(", then: {}", error.what());
-    }
-    actual.resize(filled);
-    const auto difference = static_cast<std::size_t>(
-        std::mismatch(compared.begin(), compared.end(), actual.begin(), actual.end()).first -
-        compared.begin());
-    const bool differs = difference < std::min(filled, compared.size());
-    if (differs || filled < expected.size()) {
-        const auto remark =
-            (differs ? fmt::format(", different from offset {} on", difference) : "") + end;
-        throw Unexpected{fmt::format("{}: {}", tag, detail::bytes_around(expected, difference)),
-                         detail::bytes_around(actual, difference, remark)};
-    }
-    return actual;
-}
+std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
+                        std::optional<std::size_t> compare_len = std::nullopt);
 
 } // namespace test_tunnel
+
+#if TEST_TUNNEL_DEFINES
+#include "detail/impl/expect.hpp" // IWYU pragma: export
+#endif

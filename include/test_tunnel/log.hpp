@@ -2,9 +2,10 @@
 
 // The one header that includes spdlog: what it costs to compile is paid once.
 #include <spdlog/logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <memory>
+
+#include "detail/inline.hpp"
 
 namespace test_tunnel {
 
@@ -14,11 +15,10 @@ using Logger = spdlog::logger;
 
 /// A logger of its own (not registered anywhere) that writes to standard error, one line an
 /// entry, at `info`.
-inline std::shared_ptr<Logger> stderr_logger() {
-    auto log =
-        std::make_shared<Logger>("test-tunnel", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    log->set_pattern("%H:%M:%S.%e %L %v");
-    return log;
-}
+std::shared_ptr<Logger> stderr_logger();
 
 } // namespace test_tunnel
+
+#if TEST_TUNNEL_DEFINES
+#include "detail/impl/log.hpp" // IWYU pragma: export
+#endif

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,7 +8,7 @@
 #include <vector>
 
 #include "deadline.hpp"
-#include "detail/text.hpp"
+#include "detail/inline.hpp"
 #include "discovery/pairs.hpp"
 #include "error.hpp"
 
@@ -90,30 +89,13 @@ struct PairResult {
     Duration duration{};
 
     /// Whether a check passed and none failed.
-    [[nodiscard]] bool passed() const {
-        return count(Outcome::passed) > 0 && count(Outcome::failed) == 0;
-    }
+    [[nodiscard]] bool passed() const;
 
     /// How many checks have this outcome.
-    [[nodiscard]] std::size_t count(Outcome outcome) const {
-        return static_cast<std::size_t>(
-            std::count_if(checks.begin(), checks.end(),
-                          [&](const CheckResult& check) { return check.outcome == outcome; }));
-    }
+    [[nodiscard]] std::size_t count(Outcome outcome) const;
 
     /// "passed: 34 checks, 912 ms", "FAILED: 2 of 34 checks, 1 not applicable, 3.2 s".
-    [[nodiscard]] std::string text() const {
-        const auto failed = count(Outcome::failed);
-        const auto tried = failed + count(Outcome::passed);
-        auto result = passed() ? fmt::format("passed: {} check{}", tried, tried == 1 ? "" : "s")
-                               : fmt::format("FAILED: {} of {} checks", failed, tried);
-        for (const auto outcome : {Outcome::not_applicable, Outcome::skipped}) {
-            if (const auto number = count(outcome); number > 0) {
-                result += fmt::format(", {} {}", number, text_of(outcome));
-            }
-        }
-        return result + ", " + detail::text_of(duration);
-    }
+    [[nodiscard]] std::string text() const;
 };
 
 /// One run of a tool: plain data.
@@ -125,78 +107,25 @@ struct Report {
     std::uint64_t seed = 0;
 
     /// Whether there was a pair and all passed: a run that tested nothing has not passed.
-    [[nodiscard]] bool passed() const { return !pairs.empty() && passed_pairs() == pairs.size(); }
+    [[nodiscard]] bool passed() const;
 
-    [[nodiscard]] std::size_t passed_pairs() const {
-        return static_cast<std::size_t>(std::count_if(
-            pairs.begin(), pairs.end(), [](const PairResult& result) { return result.passed(); }));
-    }
+    [[nodiscard]] std::size_t passed_pairs() const;
 
     /// One line for all, then one a pair, "client → tool, tool → server", then what was noted, each
     /// once, with the pairs where it was not noted on all of them.
-    [[nodiscard]] std::string summary() const {
-        auto result =
-            fmt::format("{}: {} of {} combinations passed", slug, passed_pairs(), pairs.size());
-        for (const auto& entry : pairs) {
-            const auto& [proxy_listen, svc_listen] = entry.pair;
-            result += fmt::format("\n  {}  {}  {} → {}, {} → {}", entry.pair.name(), entry.text(),
-                                  proxy_listen.client().address, proxy_listen.listen(),
-                                  svc_listen.client().address, svc_listen.listen());
-        }
-        for (const auto& [text, where] : notes()) {
-            result += fmt::format("\n  note: {}{}", text,
-                                  where.size() == pairs.size()
-                                      ? ""
-                                      : fmt::format(" ({})", detail::joined(where, ", ")));
-        }
-        return result;
-    }
+    [[nodiscard]] std::string summary() const;
 
     /// The summary, then the account of every failure.
-    [[nodiscard]] std::string text() const {
-        auto result = summary();
-        for (const auto& entry : pairs) {
-            for (const auto& check : entry.checks) {
-                if (check.outcome == Outcome::failed) {
-                    result += "\n\n" + check.account;
-                }
-            }
-        }
-        return result;
-    }
+    [[nodiscard]] std::string text() const;
 
     /// What was noted, and what was not applicable and why, each text once, and on which pairs.
-    [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> notes() const {
-        std::vector<std::pair<std::string, std::vector<std::string>>> result;
-        for (const auto& entry : pairs) {
-            const auto add = [&](const std::string& text) {
-                auto known = std::find_if(result.begin(), result.end(),
-                                          [&](const auto& other) { return other.first == text; });
-                if (known == result.end()) {
-                    known = result.insert(result.end(), {text, {}});
-                }
-                if (known->second.empty() || known->second.back() != entry.pair.name()) {
-                    known->second.push_back(entry.pair.name());
-                }
-            };
-            for (const auto& check : entry.checks) {
-                for (const auto& note : check.notes) {
-                    add(note.text);
-                }
-                if (check.outcome == Outcome::not_applicable) {
-                    add(fmt::format("{} is not applicable: {}", check.id, check.account));
-                }
-            }
-        }
-        return result;
-    }
+    [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> notes() const;
 };
 
 /// The tunnel did not do on every pair what a tunnel must do; the text is the report's.
 class TunnelFailure : public Error {
 public:
-    explicit TunnelFailure(Report report)
-        : Error{report.text()}, report_{std::make_shared<const Report>(std::move(report))} {}
+    explicit TunnelFailure(Report report);
 
     [[nodiscard]] const Report& report() const noexcept { return *report_; }
 
@@ -206,3 +135,7 @@ private:
 };
 
 } // namespace test_tunnel
+
+#if TEST_TUNNEL_DEFINES
+#include "detail/impl/report.hpp" // IWYU pragma: export
+#endif

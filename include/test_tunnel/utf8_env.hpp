@@ -1,13 +1,9 @@
 #pragma once
 
-#include <langinfo.h>
-#include <locale.h> // NOLINT(modernize-deprecated-headers): newlocale is POSIX, not C
-#include <unistd.h>
-
-#include <array>
 #include <map>
 #include <string>
-#include <string_view>
+
+#include "detail/inline.hpp"
 
 namespace test_tunnel {
 
@@ -15,46 +11,18 @@ namespace test_tunnel {
 using Environment = std::map<std::string, std::string>;
 
 /// The environment of this process.
-inline Environment current_environment() {
-    Environment result;
-    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-        const std::string_view text{*entry};
-        const auto equals = text.find('=', 1);
-        if (equals != std::string_view::npos) {
-            result.emplace(text.substr(0, equals), text.substr(equals + 1));
-        }
-    }
-    return result;
-}
+Environment current_environment();
 
 /// The first of C.UTF-8, en_US.UTF-8 and some other common ones that this system really has and
 /// whose encoding is UTF-8; "C" where it has none of them. Starts no process.
-inline std::string utf8_locale() {
-    static constexpr std::array candidates{
-        "C.UTF-8",     "C.utf8",      "en_US.UTF-8", "en_GB.UTF-8", "en_CA.UTF-8", "de_DE.UTF-8",
-        "es_ES.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8", "POSIX.UTF-8", "UTF-8"};
-    for (const char* name : candidates) {
-        locale_t locale = newlocale(LC_ALL_MASK, name, locale_t{});
-        if (locale == locale_t{}) {
-            continue;
-        }
-        const std::string_view encoding = nl_langinfo_l(CODESET, locale);
-        const bool is_utf8 = encoding == "UTF-8" || encoding == "utf8";
-        freelocale(locale);
-        if (is_utf8) {
-            return name;
-        }
-    }
-    return "C";
-}
+std::string utf8_locale();
 
 /// The environment of this process with `LC_ALL` set to `utf8_locale()` and `LANGUAGE` empty, so
 /// that the messages of a tool are in one language and one encoding on every machine.
-inline Environment utf8_environment() {
-    auto result = current_environment();
-    result["LC_ALL"] = utf8_locale();
-    result["LANGUAGE"] = "";
-    return result;
-}
+Environment utf8_environment();
 
 } // namespace test_tunnel
+
+#if TEST_TUNNEL_DEFINES
+#include "detail/impl/utf8_env.hpp" // IWYU pragma: export
+#endif

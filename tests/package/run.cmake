@@ -3,8 +3,9 @@
 #   cmake -D HOW=… -D SOURCE=… -D BUILD=… -D WORK=… -D VERSION=… -P run.cmake
 #
 # HOW: add_subdirectory; after_fmt: the same after find_package(fmt); find_package: from BUILD,
-# installed into a prefix; without_catch2: the same where there is no Catch2; or readme: the code and the
-# CMake lines of README.md, FetchContent pointed to SOURCE.
+# installed into a prefix; without_catch2: the same where there is no Catch2; by_hand: without a target of
+# the library; or readme: the code and the CMake lines of README.md, FetchContent pointed to SOURCE. With
+# ".headers" behind it: as headers only.
 
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
@@ -30,12 +31,16 @@ function(extract language file)
 endfunction()
 
 set(options)
+if(HOW MATCHES "(.*)\\.headers$")
+    set(HOW ${CMAKE_MATCH_1})
+    set(options -D TEST_TUNNEL_HEADER_ONLY=ON)
+endif()
 set(project ${SOURCE}/tests/package/consumer)
 if(HOW STREQUAL "find_package" OR HOW STREQUAL "without_catch2")
     run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
     # Moved: nothing in the package may point to where it was made.
     file(RENAME ${WORK}/prefix ${WORK}/moved)
-    set(options -D CMAKE_PREFIX_PATH=${WORK}/moved -D EXPECTED_VERSION=${VERSION})
+    list(APPEND options -D CMAKE_PREFIX_PATH=${WORK}/moved -D EXPECTED_VERSION=${VERSION})
     if(HOW STREQUAL "without_catch2")
         list(APPEND options -D CMAKE_DISABLE_FIND_PACKAGE_Catch2=ON)
     endif()
@@ -43,9 +48,9 @@ elseif(HOW STREQUAL "readme")
     set(project ${WORK}/project)
     extract(cpp ${project}/my_test.cpp)
     extract(cmake ${project}/CMakeLists.txt)
-    set(options -D FETCHCONTENT_SOURCE_DIR_TEST_TUNNEL=${SOURCE})
+    list(APPEND options -D FETCHCONTENT_SOURCE_DIR_TEST_TUNNEL=${SOURCE})
 else()
-    set(options -D TEST_TUNNEL_SOURCE=${SOURCE})
+    list(APPEND options -D TEST_TUNNEL_SOURCE=${SOURCE})
 endif()
 
 run(${CMAKE_COMMAND} -S ${project} -B ${WORK}/build -G ${GENERATOR} -D HOW=${HOW} ${options})

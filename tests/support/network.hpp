@@ -6,10 +6,13 @@
 #include <net/if.h>
 #include <unistd.h>
 #include <test_tunnel/config.hpp>
+#include <test_tunnel/detail/loopback.hpp>
 #include <test_tunnel/detail/rtnetlink.hpp>
+#include <test_tunnel/detail/system.hpp>
 #include <test_tunnel/discovery/addresses.hpp>
 #include <test_tunnel/private_network.hpp>
 #include <test_tunnel/process.hpp>
+#include <test_tunnel/socket.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>

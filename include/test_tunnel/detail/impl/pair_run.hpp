@@ -1,12 +1,25 @@
 #pragma once
 
-// What PairRun does by means of TestTunnel: included by tunnel.hpp, behind it.
+// What PairRun does by means of TestTunnel.
 
-#include "../tunnel.hpp"
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../../tunnel.hpp"
+#include "../inline.hpp"
+#include "../text.hpp"
+#include "../verdict.hpp"
 
 namespace test_tunnel {
 
-inline PairRun::PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed)
+TEST_TUNNEL_INLINE PairRun::PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed)
     : tunnel_{tunnel},
       traits_{tunnel.traits()},
       pair_{std::move(pair)},
@@ -15,13 +28,13 @@ inline PairRun::PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed)
       speaks_first_{traits_.speaks_first},
       started_{Clock::now()} {}
 
-inline const ConfigProg& PairRun::config() const noexcept {
+TEST_TUNNEL_INLINE const ConfigProg& PairRun::config() const noexcept {
     return tunnel_.config();
 }
 
 // --- The tool's life
 
-inline void PairRun::start() {
+TEST_TUNNEL_INLINE void PairRun::start() {
     if (starts_++ > 0) {
         // On the ports of the last one its connections may linger (TIME_WAIT).
         pair_ = {detail::with_fresh_ports(config(), pair_.proxy_listen),
@@ -42,21 +55,21 @@ inline void PairRun::start() {
     tool_socket_ = 0;
 }
 
-inline Server& PairRun::server() {
+TEST_TUNNEL_INLINE Server& PairRun::server() {
     if (!server_) {
         start();
     }
     return *server_;
 }
 
-inline Socket& PairRun::listener() {
+TEST_TUNNEL_INLINE Socket& PairRun::listener() {
     if (!server_) {
         start();
     }
     return *listener_;
 }
 
-inline void PairRun::stop() {
+TEST_TUNNEL_INLINE void PairRun::stop() {
     auto& tool = server();
     step("stop", fmt::format("the tool runs until SIGTERM and then ends within {}",
                              detail::text_of(detail::scaled(config().timeouts.stop))));
@@ -66,7 +79,7 @@ inline void PairRun::stop() {
     server_.reset();
 }
 
-inline void PairRun::judge_end(const std::vector<bool>& ended_before) {
+TEST_TUNNEL_INLINE void PairRun::judge_end(const std::vector<bool>& ended_before) {
     const auto odd = detail::judge_end(server(), ended_before, traits_, expected());
     const auto& declared = traits_.exit_statuses;
     if (odd.empty()) {
@@ -85,7 +98,7 @@ inline void PairRun::judge_end(const std::vector<bool>& ended_before) {
 }
 
 /// Ends the tool, in whatever state it is; only what no tool may do is judged.
-inline void PairRun::drop() {
+TEST_TUNNEL_INLINE void PairRun::drop() {
     const auto& processes = server_->processes();
     std::string fault;
     server_->wait_for_end(Deadline{Clock::now()}); // looks
@@ -107,7 +120,7 @@ inline void PairRun::drop() {
 }
 
 /// Whether the tool has ended as one does that serves just one connection.
-inline bool PairRun::has_ended_well() {
+TEST_TUNNEL_INLINE bool PairRun::has_ended_well() {
     constexpr auto moment = std::chrono::milliseconds{50};
     if (!server_ || !server_->wait_for_end(Deadline::after(moment))) {
         return false;
@@ -119,7 +132,7 @@ inline bool PairRun::has_ended_well() {
 }
 
 /// Gives up a tool that has ended after its only connection.
-inline void PairRun::serves_just_one() {
+TEST_TUNNEL_INLINE void PairRun::serves_just_one() {
     const auto ended = detail::who_has_ended(*server_);
     server_->stop(config().timeouts.stop, config().timeouts.linger);
     judge_end(ended);
@@ -133,7 +146,7 @@ inline void PairRun::serves_just_one() {
     server_.reset();
 }
 
-inline void PairRun::begin(const Check& check) {
+TEST_TUNNEL_INLINE void PairRun::begin(const Check& check) {
     check_ = check;
     started_ = Clock::now();
     steps_.clear();
@@ -147,7 +160,7 @@ inline void PairRun::begin(const Check& check) {
 }
 
 /// Does what the check does ahead.
-inline void PairRun::prepare() {
+TEST_TUNNEL_INLINE void PairRun::prepare() {
     // One that ends silent connections would have ended them by the time that they are looked at.
     if (check_.prepare != nullptr && !never_ahead_ && !traits_.idle_timeout && is_concurrent()) {
         auto state = check_.prepare(*this);
@@ -161,12 +174,12 @@ inline void PairRun::prepare() {
 
 /// Gives up what was done ahead, since it is in the way of a tool that serves only some connections
 /// at once; whether there was anything.
-inline bool PairRun::drop_prepared() {
+TEST_TUNNEL_INLINE bool PairRun::drop_prepared() {
     never_ahead_ = true;
     return !std::exchange(prepared_, {}).empty();
 }
 
-inline std::shared_ptr<void> PairRun::take_prepared() {
+TEST_TUNNEL_INLINE std::shared_ptr<void> PairRun::take_prepared() {
     const auto found = prepared_.find(check_.id);
     if (found != prepared_.end()) {
         auto ahead = std::move(found->second);
@@ -190,7 +203,7 @@ inline std::shared_ptr<void> PairRun::take_prepared() {
 }
 
 /// After a check: the tool must have survived it.
-inline void PairRun::settle() {
+TEST_TUNNEL_INLINE void PairRun::settle() {
     if (!server_) {
         return;
     }
@@ -209,13 +222,14 @@ inline void PairRun::settle() {
 
 // --- The account
 
-inline void PairRun::step(std::string name, std::string expected, Party from, Party to) {
+TEST_TUNNEL_INLINE void PairRun::step(std::string name, std::string expected, Party from,
+                                      Party to) {
     config().log->debug(
         fmt::format("{} {} / {}: {}: {}", tunnel_.slug(), pair_.name(), check_.id, name, expected));
     steps_.push_back({std::move(name), std::move(expected), from, to, Clock::now() - started_});
 }
 
-inline void PairRun::note(std::string text, std::string_view trait) {
+TEST_TUNNEL_INLINE void PairRun::note(std::string text, std::string_view trait) {
     if (noted_.insert(text).second) {
         notes_.push_back({std::string{trait}, std::move(text)});
     }

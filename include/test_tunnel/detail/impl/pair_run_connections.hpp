@@ -1,12 +1,20 @@
 #pragma once
 
-// How PairRun makes connections and what it asks of them: included by tunnel.hpp, behind it.
+// How PairRun makes connections and what it asks of them.
 
-#include "../tunnel.hpp"
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../../tunnel.hpp"
+#include "../inline.hpp"
+#include "../text.hpp"
+#include "../unread.hpp"
 
 namespace test_tunnel {
 
-inline Connection PairRun::connect() {
+TEST_TUNNEL_INLINE Connection PairRun::connect() {
     const int before = connections_;
     try {
         auto connection = tunnel_.connect(*this);
@@ -27,7 +35,7 @@ inline Connection PairRun::connect() {
     return tunnel_.connect(*this);
 }
 
-inline std::optional<Connection> PairRun::connect_within(Duration patience) {
+TEST_TUNNEL_INLINE std::optional<Connection> PairRun::connect_within(Duration patience) {
     const auto deadline = Deadline::after(patience);
     patience_ = patience;
     std::optional<Connection> result;
@@ -46,22 +54,22 @@ inline std::optional<Connection> PairRun::connect_within(Duration patience) {
     return result;
 }
 
-inline void PairRun::serves_at_most(std::size_t count) {
+TEST_TUNNEL_INLINE void PairRun::serves_at_most(std::size_t count) {
     most_at_once_ = count;
     note(fmt::format("it serves {} connections at once, and has others wait", count), "concurrent");
 }
 
-inline Socket PairRun::connect_client() {
+TEST_TUNNEL_INLINE Socket PairRun::connect_client() {
     return tunnel_.connect_client(*this);
 }
 
-inline std::optional<Endpoint> PairRun::handshake(Socket& client) {
+TEST_TUNNEL_INLINE std::optional<Endpoint> PairRun::handshake(Socket& client) {
     step("handshake", "the tool does its part of the handshake", Party::client);
     tunnel_.open_client(client);
     return tunnel_.handshake(client, pair_.svc_listen);
 }
 
-inline std::optional<Socket> PairRun::try_accept() {
+TEST_TUNNEL_INLINE std::optional<Socket> PairRun::try_accept() {
     auto server = listener().try_accept();
     if (server) {
         open_server(*server);
@@ -70,7 +78,8 @@ inline std::optional<Socket> PairRun::try_accept() {
 }
 
 /// `client` is known where only one could have been meant.
-inline void PairRun::open_server(Socket& server, const std::optional<Endpoint>& client) {
+TEST_TUNNEL_INLINE void PairRun::open_server(Socket& server,
+                                             const std::optional<Endpoint>& client) {
     const auto told = tunnel_.open_server(server);
     const auto& address = pair_.proxy_listen.clients.front();
     if (told && (client ? *told != *client : told->address != address)) {
@@ -80,11 +89,11 @@ inline void PairRun::open_server(Socket& server, const std::optional<Endpoint>& 
     }
 }
 
-inline Socket PairRun::accept(Socket& client) {
+TEST_TUNNEL_INLINE Socket PairRun::accept(Socket& client) {
     return tunnel_.accept(*this, client);
 }
 
-inline void PairRun::require_silence(std::vector<Socket*> sockets, Duration duration) {
+TEST_TUNNEL_INLINE void PairRun::require_silence(std::vector<Socket*> sockets, Duration duration) {
     std::vector<pollfd> fds;
     fds.reserve(sockets.size());
     for (const auto* socket : sockets) {
@@ -110,7 +119,7 @@ inline void PairRun::require_silence(std::vector<Socket*> sockets, Duration dura
     }
 }
 
-inline void PairRun::require_no_stranger() {
+TEST_TUNNEL_INLINE void PairRun::require_no_stranger() {
     if (const auto stranger = listener().try_accept()) {
         throw Unexpected{
             "the tool connects to the server once for each client",
@@ -118,7 +127,7 @@ inline void PairRun::require_no_stranger() {
     }
 }
 
-inline void PairRun::demand_end(Socket& reader, std::string_view name) {
+TEST_TUNNEL_INLINE void PairRun::demand_end(Socket& reader, std::string_view name) {
     if (traits_.passes_eof.value_or(true)) {
         try {
             tunnel_.expect_read(reader, {}, name);
@@ -140,14 +149,14 @@ inline void PairRun::demand_end(Socket& reader, std::string_view name) {
     judge<bool>("passes_eof", "the end of a stream is passed on", traits_.passes_eof, ended, true);
 }
 
-inline void PairRun::say(Socket& from, Socket& to, std::string_view name) {
+TEST_TUNNEL_INLINE void PairRun::say(Socket& from, Socket& to, std::string_view name) {
     const auto text = fmt::format("Hello from the {} {}\n", name.substr(0, name.find(' ')),
                                   detail::hex(pattern(said_++).bytes(0, 8)));
     from.write(text);
     tunnel_.expect_read(to, text, name);
 }
 
-inline void PairRun::round_trip(Connection& connection) {
+TEST_TUNNEL_INLINE void PairRun::round_trip(Connection& connection) {
     auto& [client, server] = connection;
     step("round trip", "a few bytes go from the client to the server and back", Party::client,
          Party::server);
@@ -155,7 +164,7 @@ inline void PairRun::round_trip(Connection& connection) {
     say(server, client, down);
 }
 
-inline void PairRun::sentinel() {
+TEST_TUNNEL_INLINE void PairRun::sentinel() {
     auto connection = connect();
     round_trip(connection);
     step("no further bytes", "there is nothing on the connection that nobody has written",
@@ -163,13 +172,13 @@ inline void PairRun::sentinel() {
     require_silence({&connection.client, &connection.server});
 }
 
-inline void PairRun::transfer(std::vector<Stream> streams) {
+TEST_TUNNEL_INLINE void PairRun::transfer(std::vector<Stream> streams) {
     test_tunnel::transfer(streams, watch(),
                           {.patience = config().timeouts.io, .soft_end = soft_end()});
 }
 
 /// Learnt once.
-inline bool PairRun::is_concurrent() {
+TEST_TUNNEL_INLINE bool PairRun::is_concurrent() {
     using namespace std::chrono_literals;
     if (concurrent_) {
         return *concurrent_;
@@ -200,7 +209,7 @@ inline bool PairRun::is_concurrent() {
 }
 
 /// Whether anything that the client writes arrives within `patience`: then all of it must.
-inline bool PairRun::carries(Connection& connection, Duration patience) {
+TEST_TUNNEL_INLINE bool PairRun::carries(Connection& connection, Duration patience) {
     auto& [client, server] = connection;
     const auto text = pattern(said_++).bytes(0, 16);
     client.write(text);
@@ -213,7 +222,7 @@ inline bool PairRun::carries(Connection& connection, Duration patience) {
     return true;
 }
 
-inline void PairRun::need_concurrency() {
+TEST_TUNNEL_INLINE void PairRun::need_concurrency() {
     const bool concurrent = is_concurrent();
     if (!is_concurrency_judged_) {
         is_concurrency_judged_ = true;

@@ -1,12 +1,23 @@
 #pragma once
 
-// How one pair is tested, check by check: included by tunnel.hpp, behind TestTunnel.
+// How one pair is tested, check by check.
 
-#include "../tunnel.hpp"
+#include <chrono>
+#include <exception>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "../../tunnel.hpp"
+#include "../account.hpp"
+#include "../inline.hpp"
+#include "../ladder.hpp"
+#include "../text.hpp"
 
 namespace test_tunnel {
 
-inline PairResult TestTunnel::run_pair(const Pair& pair) {
+TEST_TUNNEL_INLINE PairResult TestTunnel::run_pair(const Pair& pair) {
     const auto selected = select(config_, checks());
     const auto started = Clock::now();
     PairResult result{pair, {}, {}};
@@ -98,8 +109,8 @@ CheckResult TestTunnel::run_check(PairRun& run, const Check& check, Act act) {
 }
 
 /// Ends the tool: the next check gets a new one, so that one failure does not become ten.
-inline CheckResult TestTunnel::failure(PairRun& run, std::string expected,
-                                       std::string actual) const {
+TEST_TUNNEL_INLINE CheckResult TestTunnel::failure(PairRun& run, std::string expected,
+                                                   std::string actual) const {
     if (auto& server = run.server_) {
         // A connection that breaks is often the first that is seen of a crash.
         constexpr auto grace = std::chrono::milliseconds{50};

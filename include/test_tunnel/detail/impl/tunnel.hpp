@@ -1,0 +1,236 @@
+#pragma once
+
+// What TestTunnel does, but for the story of one pair (run_pair.hpp).
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../../checks.hpp"
+#include "../../tunnel.hpp"
+#include "../inline.hpp"
+#include "../listeners.hpp"
+#include "../reported_source.hpp"
+#include "../text.hpp"
+#include "../unread.hpp"
+#include "../verdict.hpp"
+
+namespace test_tunnel {
+
+TEST_TUNNEL_INLINE TestTunnel::TestTunnel(ConfigProg config)
+    : config_{std::move(config)},
+      seed_{config_.seed ? *config_.seed : std::uint64_t{std::random_device{}()}} {
+    if (!config_.log) {
+        throw InvalidConfig{"the configuration has no logger (Config::log is null)"};
+    }
+    if (config_.verbose) {
+        config_.log->set_level(spdlog::level::debug);
+    }
+}
+
+TEST_TUNNEL_INLINE TestTunnel::~TestTunnel() = default;
+
+TEST_TUNNEL_INLINE Protocol TestTunnel::protocol() const {
+    return {};
+}
+
+TEST_TUNNEL_INLINE void TestTunnel::open_client(Socket& /*client*/) {}
+
+TEST_TUNNEL_INLINE std::optional<Endpoint> TestTunnel::open_server(Socket& /*server*/) {
+    return std::nullopt;
+}
+
+TEST_TUNNEL_INLINE Traits TestTunnel::traits() const {
+    return {};
+}
+
+TEST_TUNNEL_INLINE std::vector<Check> TestTunnel::checks() const {
+    return test_tunnel::checks();
+}
+
+TEST_TUNNEL_INLINE std::optional<Endpoint> TestTunnel::handshake(Socket& client,
+                                                                 const AddrPort& svc_listen) {
+    return shake_hands(client, svc_listen.listen(), protocol());
+}
+
+TEST_TUNNEL_INLINE void TestTunnel::run() {
+    auto report = run_all();
+    if (!report.passed()) {
+        throw TunnelFailure{std::move(report)};
+    }
+}
+
+TEST_TUNNEL_INLINE Report TestTunnel::run_all() {
+    select(config_, checks()); // what is wrong with the configuration is told first
+    Report report{slug(), {}, seed_};
+    for (const auto& pair : discover_pairs(config_)) {
+        report.pairs.push_back(run_pair(pair));
+    }
+    config_.log->info(report.summary());
+    return report;
+}
+
+TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {
+    const auto watch = run.watch().lock(); // starts the tool where it does not run
+    const auto target = run.pair().proxy_listen.listen();
+    run.step("connect", fmt::format("the tool accepts a connection at {}", target), Party::client);
+    const auto patience = run.patience_.value_or(config_.timeouts.connect);
+    const auto deadline = Deadline::after(patience);
+    Duration pause = std::chrono::microseconds{250};
+    auto own = run.pair().proxy_listen.client();
+    if (run.connections_ > 0) {
+        own.port = 0; // on the pair's own port the last connection may still linger
+    }
+    for (;;) {
+        auto client = bind_to(config_, own);
+        client.set_timeout(run.patience_.value_or(config_.timeouts.io));
+        client.watch(watch);
+        if (client.try_connect(target)) {
+            client.set_timeout(config_.timeouts.io);
+            ++run.connections_;
+            return client;
+        }
+        if (deadline.passed()) {
+            throw TimedOut{fmt::format("every connection was refused for {}",
+                                       detail::text_of(detail::scaled(patience)))};
+        }
+        detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
+                         watch.get(), "the tool to listen");
+        pause = std::min<Duration>(pause * 9 / 8, std::chrono::milliseconds{5});
+    }
+}
+
+TEST_TUNNEL_INLINE Connection TestTunnel::connect(PairRun& run) {
+    run.require_no_stranger();
+    auto client = connect_client(run);
+    if (run.connections_ == 1) {
+        detail::require_own_listener(run.server(), run.pair().proxy_listen.listen());
+    }
+    client.set_timeout(run.patience_.value_or(config_.timeouts.io));
+    const auto reported = run.handshake(client);
+    client.set_timeout(config_.timeouts.io);
+
+    std::string greeting;
+    const auto greet = [&] {
+        greeting = run.pattern(run.said_++).bytes(0, 16);
+        client.write(greeting);
+    };
+    using namespace std::chrono_literals;
+    const auto patience = std::min<Duration>(config_.timeouts.io / 2, run.strict() ? 5s : 1s);
+    const bool decided = run.speaks_first_.has_value();
+    const bool at_once = run.speaks_first() || (!decided && run.seemed_to_wait_);
+    if (at_once || (!decided && !await_connection(run, client, patience))) {
+        greet();
+    }
+    const auto greeted = Clock::now();
+    auto server = accept(run, client);
+    const bool came_soon = Clock::now() - greeted < patience / 2;
+    verify_source(run, server.peer(), reported);
+    if (!greeting.empty()) {
+        expect_read(server, greeting, PairRun::up);
+    }
+    if (!decided) {
+        // It may have been slow to connect: then it is so too where the client speaks at once.
+        if (greeting.empty() || run.seemed_to_wait_) {
+            run.speaks_first_ = !greeting.empty() && came_soon;
+            run.judge<bool>("speaks_first", "connecting only when the client has spoken",
+                            traits().speaks_first, *run.speaks_first_, false);
+        }
+        run.seemed_to_wait_ = !greeting.empty();
+    }
+    return {std::move(client), std::move(server)};
+}
+
+/// Whether the tool's connection to the server is there. Not just a wait for the listener: a tool
+/// that gives the client up instead is noticed at once.
+TEST_TUNNEL_INLINE bool TestTunnel::await_connection(PairRun& run, Socket& client,
+                                                     Duration patience) {
+    std::array<pollfd, 2> fds{{{.fd = run.listener().fd(), .events = POLLIN, .revents = 0},
+                               {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
+    if (!detail::wait_for(fds, Deadline::after(patience), run.watch().lock().get(),
+                          "the tool to connect to the server")) {
+        return false;
+    }
+    if (fds[0].revents == 0) {
+        std::array<char, 256> bytes{};
+        const auto count = client.read_some(bytes.data(), bytes.size());
+        throw Unexpected{
+            fmt::format("the tool connects to the server at {}", run.pair().svc_listen.listen()),
+            count == 0 ? "it ended the client's connection instead"
+                       : "before it connected, the client was sent " +
+                             detail::bytes_around({bytes.data(), count}, 0)};
+    }
+    return true;
+}
+
+TEST_TUNNEL_INLINE Socket TestTunnel::accept(PairRun& run, Socket& client) {
+    run.step("accept",
+             fmt::format("the tool connects to the server at {}", run.pair().svc_listen.listen()),
+             Party::tool, Party::server);
+    const auto patience = run.patience_.value_or(config_.timeouts.io);
+    if (!await_connection(run, client, patience)) {
+        throw TimedOut{fmt::format(
+            "nothing for {} while waiting for the tool to connect to the server{}",
+            detail::text_of(detail::scaled(patience)),
+            traits().speaks_first == false ? "; one that waits for the client's first word has to "
+                                             "declare Traits::speaks_first = true"
+                                           : "")};
+    }
+    auto server = run.listener().accept();
+    run.open_server(server, client.local());
+    run.tool_socket_ = detail::tool_socket(server.peer(), server.local());
+    return server;
+}
+
+TEST_TUNNEL_INLINE void TestTunnel::verify_source(PairRun& run, const Endpoint& source,
+                                                  const std::optional<Endpoint>& reported) {
+    const auto& assigned = run.pair().svc_listen.clients.front();
+    run.step("source", fmt::format("the tool connects to the server from {}", assigned),
+             Party::tool, Party::server);
+    const auto declared = traits();
+    if (declared.binds_source == true && source.address != assigned) {
+        throw Unexpected{
+            run.expected(),
+            fmt::format("a connection from {}; a tool that can't choose has to declare "
+                        "Traits::binds_source = false",
+                        source)};
+    }
+    run.judge<bool>("binds_source", "connecting from the address that it was given",
+                    declared.binds_source, source.address == assigned, true);
+    if (!reported) {
+        return;
+    }
+    const auto kind = detail::reported_source(*reported, source, run.pair().svc_listen.listen(),
+                                              run.pair().proxy_listen.listen());
+    if (!kind) {
+        throw Unexpected{fmt::format("a connection from {}, as the handshake reported", *reported),
+                         fmt::format("a connection from {}", source)};
+    }
+    run.judge<ReportsSource>("reports_source", "the address that the handshake reports",
+                             declared.reports_source, *kind, ReportsSource::actual);
+}
+
+TEST_TUNNEL_INLINE std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
+                                                       std::string_view tag,
+                                                       std::optional<std::size_t> compare_len) {
+    config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", slug(), tag, expected.size()));
+    return test_tunnel::expect_read(socket, expected, tag, compare_len);
+}
+
+TEST_TUNNEL_INLINE Process TestTunnel::spawn(std::vector<std::string> argv) const {
+    return Process::spawn({.argv = std::move(argv),
+                           .environment = config_.utf8_env,
+                           .directory = {},
+                           .log = config_.log});
+}
+
+} // namespace test_tunnel

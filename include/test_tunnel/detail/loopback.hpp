@@ -1,0 +1,154 @@
+#pragma once
+
+// How a private network is set up.
+
+#include "platform.hpp"
+
+#if TEST_TUNNEL_LINUX
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../address.hpp"
+#include "../deadline.hpp"
+#include "../error.hpp"
+#include "../socket.hpp"
+#include "../watch.hpp"
+#include "rtnetlink.hpp"
+#include "system.hpp"
+#include "unique_fd.hpp"
+
+namespace test_tunnel::detail {
+
+/// Whether it was written; false also where there is no such file.
+inline bool write_file(const std::string& path, std::string_view content) {
+    const UniqueFd file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    return file && ::write(file.get(), content.data(), content.size()) ==
+                       static_cast<ssize_t>(content.size());
+}
+
+inline std::size_t thread_count() {
+    const std::unique_ptr<DIR, int (*)(DIR*)> tasks{::opendir("/proc/self/task"), ::closedir};
+    std::size_t count = 0;
+    while (tasks != nullptr) {
+        const dirent* entry = ::readdir(tasks.get()); // NOLINT(concurrency-mt-unsafe): own stream
+        if (entry == nullptr) {
+            break;
+        }
+        count += entry->d_name[0] == '.' ? 0 : 1;
+    }
+    return count;
+}
+
+/// As the owner of a user namespace: without it neither network nor addresses could be set up.
+inline void map_to_themselves(uid_t user, gid_t group) {
+    write_file("/proc/self/setgroups",
+               "deny"); // user_namespaces(7): before gid_map, without rights
+    if (!write_file("/proc/self/uid_map", fmt::format("{} {} 1", user, user)) ||
+        !write_file("/proc/self/gid_map", fmt::format("{} {} 1", group, group))) {
+        throw SystemError{"map the user in a user namespace", errno};
+    }
+}
+
+/// Sends itself a packet until one arrives, to see that this address of this machine is in use.
+inline void wait_until_reachable(const Address& address) {
+    const auto attempted = fmt::format("send a packet to {}, an address of this machine", address);
+    const UniqueFd fd{checked(
+        ::socket(static_cast<int>(address.family()), SOCK_DGRAM | SOCK_CLOEXEC, 0), attempted)};
+    SocketAddress any_port{{address, 0}};
+    checked(::bind(fd.get(), any_port.data(), *any_port.length()), attempted);
+    auto own = SocketAddress{socket_name(::getsockname, fd.get(), attempted)};
+    const auto deadline = Deadline::after(std::chrono::seconds{5});
+    pollfd arrival{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    do {
+        if (deadline.passed()) {
+            throw SystemError{attempted, ETIMEDOUT};
+        }
+        // Fails as long as there is no route at all.
+        ::sendto(fd.get(), "?", 1, 0, own.data(), *own.length());
+    } while (!poll_once({&arrival, 1}, std::chrono::microseconds{200}));
+}
+
+inline void set_up_loopback() {
+    for (const auto* const interface : {"all", "default", "lo"}) {
+        // Where IPv6 is off by default (Docker). Off for good, or not writable: then without it.
+        write_file(fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", interface), "0");
+    }
+    Rtnetlink kernel;
+    const unsigned loopback = if_nametoindex("lo");
+    kernel.set_up(loopback);
+    std::vector<Address> addresses{Address::parse("127.0.0.1")};
+    for (const auto* const text : {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"}) {
+        const auto address = Address::parse(text);
+        try {
+            kernel.add_address(loopback, address);
+            addresses.push_back(address);
+        } catch (const SystemError& error) {
+            const bool no_ipv6 = error.code() == EACCES || error.code() == EOPNOTSUPP ||
+                                 error.code() == EAFNOSUPPORT;
+            if (address.family() == Family::ipv4 || !no_ipv6) {
+                throw;
+            }
+        }
+    }
+    if (addresses.back().family() == Family::ipv6) {
+        addresses.push_back(Address::parse("::1"));
+    }
+    // The kernel puts an IPv6 address in use a moment later, from a work queue; a connection that
+    // is tried before would lose a packet and wait a second for the next.
+    for (const auto& address : addresses) {
+        wait_until_reachable(address);
+    }
+}
+
+inline void enter_namespaces(int flags) {
+    const uid_t user = ::geteuid();
+    const gid_t group = ::getegid();
+    checked(::unshare(flags), "unshare");
+    if ((flags & CLONE_NEWUSER) != 0) {
+        map_to_themselves(user, group);
+    }
+    set_up_loopback();
+}
+
+/// Tries it in a child: some systems let a process have a user namespace, but no rights in it, and
+/// there is no way back.
+inline void rehearse(int flags) {
+    const pid_t pid = checked(::fork(), "fork");
+    if (pid == 0) {
+        int code = 0;
+        try {
+            enter_namespaces(flags);
+        } catch (const SystemError& error) {
+            code = error.code();
+        } catch (...) {
+            code = EPERM;
+        }
+        ::_exit(code);
+    }
+    int status = 0;
+    checked(retry_eintr([&] { return ::waitpid(pid, &status, 0); }), "waitpid");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        throw SystemError{"a network in a user namespace",
+                          WIFEXITED(status) ? WEXITSTATUS(status) : EPERM};
+    }
+}
+
+} // namespace test_tunnel::detail
+
+#endif
