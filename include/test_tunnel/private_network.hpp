@@ -12,6 +12,10 @@ namespace test_tunnel {
 /// is met, no packet leaves, and IPv6 is there: `lo` is up and has, besides 127.0.0.1 and ::1,
 /// 192.0.2.1, 192.0.2.2, 2001:db8::1 and 2001:db8::2. Processes started from now on share it.
 ///
+/// Where the system allows that too, the addresses have names (`names_of`), in a /etc/hosts that
+/// only this process and those it starts see: in a mount namespace of their own, in which all else
+/// is as before.
+///
 /// Takes the right to do so (root has it) or, without that, an unprivileged user namespace, in
 /// which the caller's user and group are mapped to themselves and to nobody else: a tool that is
 /// started as root and drops its privileges needs the real root.

@@ -12,6 +12,7 @@
 #include "expect.hpp"          // IWYU pragma: export
 #include "handshakes.hpp"      // IWYU pragma: export
 #include "level.hpp"           // IWYU pragma: export
+#include "names.hpp"           // IWYU pragma: export
 #include "pair_run.hpp"        // IWYU pragma: export
 #include "private_network.hpp" // IWYU pragma: export
 #include "process.hpp"         // IWYU pragma: export

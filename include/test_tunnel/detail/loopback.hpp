@@ -29,6 +29,7 @@
 #include "../error.hpp"
 #include "../socket.hpp"
 #include "../watch.hpp"
+#include "hosts_file.hpp"
 #include "rtnetlink.hpp"
 #include "system.hpp"
 #include "unique_fd.hpp"
@@ -84,7 +85,8 @@ inline void wait_until_reachable(const Address& address) {
     } while (!poll_once({&arrival, 1}, std::chrono::microseconds{200}));
 }
 
-inline void set_up_loopback() {
+/// Returns the addresses that are in use then.
+inline std::vector<Address> set_up_loopback() {
     for (const auto* const interface : {"all", "default", "lo"}) {
         // Where IPv6 is off by default (Docker). Off for good, or not writable: then without it.
         write_file(fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", interface), "0");
@@ -114,26 +116,40 @@ inline void set_up_loopback() {
     for (const auto& address : addresses) {
         wait_until_reachable(address);
     }
+    return addresses;
 }
 
-inline void enter_namespaces(int flags) {
+enum class Names { wanted, none };
+
+/// Throws SystemError where there is no network; returns whether the addresses have the names that
+/// are wanted.
+inline bool enter_namespaces(int flags, Names names) {
     const uid_t user = ::geteuid();
     const gid_t group = ::getegid();
     checked(::unshare(flags), "unshare");
     if ((flags & CLONE_NEWUSER) != 0) {
         map_to_themselves(user, group);
     }
-    set_up_loopback();
+    const auto addresses = set_up_loopback();
+    if (names == Names::wanted) {
+        try {
+            mount_hosts(addresses);
+        } catch (const SystemError&) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /// Tries it in a child: some systems let a process have a user namespace, but no rights in it, and
-/// there is no way back.
-inline void rehearse(int flags) {
+/// there is no way back. Returns whether there can be names.
+inline Names rehearse(int flags) {
+    constexpr int without_names = 255; // no errno
     const pid_t pid = checked(::fork(), "fork");
     if (pid == 0) {
         int code = 0;
         try {
-            enter_namespaces(flags);
+            code = enter_namespaces(flags, Names::wanted) ? 0 : without_names;
         } catch (const SystemError& error) {
             code = error.code();
         } catch (...) {
@@ -143,10 +159,14 @@ inline void rehearse(int flags) {
     }
     int status = 0;
     checked(retry_eintr([&] { return ::waitpid(pid, &status, 0); }), "waitpid");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == without_names) {
+        return Names::none;
+    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         throw SystemError{"a network in a user namespace",
                           WIFEXITED(status) ? WEXITSTATUS(status) : EPERM};
     }
+    return Names::wanted;
 }
 
 } // namespace test_tunnel::detail

@@ -56,8 +56,8 @@ TEST_TUNNEL_INLINE void enter_private_network() {
     }
     for (const int flags : {CLONE_NEWNET, CLONE_NEWNET | CLONE_NEWUSER}) {
         try {
-            detail::rehearse(flags);
-            detail::enter_namespaces(flags);
+            const auto names = detail::rehearse(flags);
+            detail::enter_namespaces(flags, names);
             return;
         } catch (const SystemError& error) {
             if ((flags & CLONE_NEWUSER) != 0) {
