@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <sched.h>
 #include <test_tunnel/detail/loopback.hpp>
+#include <test_tunnel/detail/unique_fd.hpp>
 #include <test_tunnel/error.hpp>
 #include <test_tunnel/private_network.hpp>
 #include <test_tunnel/socket.hpp>
@@ -14,6 +16,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "support/forked.hpp"
 #include "support/network.hpp"
@@ -178,7 +181,9 @@ TEST_CASE_METHOD(PrivateNetwork, "a packet can't leave a private network", "[pri
 TEST_CASE_METHOD(PrivateNetwork, "a private network can be entered from within one",
                  "[private_network]") {
     std::set<std::string> seen{network_namespace()};
+    std::vector<detail::UniqueFd> kept; // the number of one that nobody has any more may come again
     for (int depth = 0; depth < 4; ++depth) {
+        kept.emplace_back(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
         enter_private_network();
         CHECK(seen.insert(network_namespace()).second);
         CHECK(own_addresses() == private_addresses());
