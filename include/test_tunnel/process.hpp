@@ -97,9 +97,13 @@ public:
 
     /// SIGTERM to the process. When it has ended, what it has started, a child that still serves a
     /// connection for instance, has `linger` to end too. Does not wait.
+    ///
+    /// A script that dies of it while it waits for the tool has not told the tool: the children of
+    /// such a wrapper, as far as they run another program, are sent SIGTERM in its place, and it
+    /// counts as ended when they have (Linux only).
     void terminate(Duration linger);
 
-    /// Whether it has ended, even if `status` still waits for what it has started.
+    /// Whether it has ended, even if `status` still waits for what it has started to linger.
     [[nodiscard]] bool has_ended() const noexcept;
 
     /// SIGTERM to the process, then, after `timeout`, SIGKILL. What it has started has `linger`
@@ -118,6 +122,7 @@ private:
     explicit Process(std::unique_ptr<State> state) noexcept;
 
     [[nodiscard]] bool is_zombie() const noexcept;
+    [[nodiscard]] bool has_died_of_term() const noexcept;
     void kill() noexcept;
     void reap(const std::vector<detail::Straggler>& left);
 

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h> // NOLINT(modernize-deprecated-headers): PATH_MAX is POSIX, not C
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -170,6 +171,16 @@ inline pid_t parent_of(pid_t pid) {
 inline std::string name_of(pid_t pid) {
     const auto name = read_proc(fmt::format("/proc/{}/comm", pid)).value_or("");
     return name.substr(0, name.find('\n'));
+}
+
+/// The path of the file that a process runs. Nothing for a zombie, and for what may not be looked
+/// into.
+inline std::optional<std::string> program_of(pid_t pid) {
+    std::array<char, PATH_MAX> path{};
+    const auto length =
+        ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), path.data(), path.size());
+    return length == -1 ? std::nullopt
+                        : std::optional{std::string{path.data(), static_cast<std::size_t>(length)}};
 }
 
 } // namespace test_tunnel::detail

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -29,6 +30,13 @@ struct Straggler {
     pid_t pid;
     std::string name;
 };
+
+/// Whether one of `pids` is among these.
+inline bool any_of(const std::vector<Straggler>& stragglers, const std::vector<pid_t>& pids) {
+    return std::any_of(stragglers.begin(), stragglers.end(), [&](const Straggler& straggler) {
+        return std::find(pids.begin(), pids.end(), straggler.pid) != pids.end();
+    });
+}
 
 #if TEST_TUNNEL_LINUX
 
@@ -112,6 +120,23 @@ inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
     return result;
 }
 
+/// Sends SIGTERM to the children that a wrapper, which ran `program` and has died of that signal,
+/// has left to this process, and returns them: a shell waits for its tool without telling it.
+/// What runs the wrapper's own program is no tool of its: one that leaves workers behind is at
+/// fault.
+inline std::vector<pid_t> terminate_wrapped(const std::vector<Straggler>& left,
+                                            const std::string& program) {
+    std::vector<pid_t> result;
+    for (const auto& straggler : left) {
+        const auto own = program_of(straggler.pid);
+        if (!program.empty() && own && *own != program && ::kill(straggler.pid, SIGTERM) == 0) {
+            ::kill(straggler.pid, SIGCONT); // a stopped process takes no SIGTERM
+            result.push_back(straggler.pid);
+        }
+    }
+    return result;
+}
+
 /// Ends all that a tool has left, children's children too: these turn up when their parents are
 /// gone.
 inline void end_stragglers(pid_t group, std::string_view mark) {
@@ -151,6 +176,13 @@ inline void Watchdog::kill_marked(std::string_view mark) {
 inline void adopt_orphans() {}
 
 inline std::vector<Straggler> stragglers(pid_t /*group*/, std::string_view /*mark*/) {
+    return {};
+}
+inline std::optional<std::string> program_of(pid_t /*pid*/) {
+    return std::nullopt;
+}
+inline std::vector<pid_t> terminate_wrapped(const std::vector<Straggler>& /*left*/,
+                                            const std::string& /*program*/) {
     return {};
 }
 inline void end_stragglers(pid_t /*group*/, std::string_view /*mark*/) {}

@@ -44,6 +44,11 @@ struct Process::State {
     detail::Output out;
     detail::Output err;
     std::string mark;
+    /// The file that it runs, as of when it was told to end; empty where that is not known.
+    std::string program;
+    /// Whether it has become a zombie, and what it was waiting for then.
+    bool is_gone = false;
+    std::vector<pid_t> wrapped;
     Clock::time_point started;
     Clock::time_point ended;
     Duration linger = Duration::zero();
@@ -134,6 +139,7 @@ TEST_TUNNEL_INLINE void Process::signal(int number) noexcept {
 
 TEST_TUNNEL_INLINE void Process::terminate(Duration linger) {
     state_->linger = detail::scaled(linger);
+    state_->program = detail::program_of(pid()).value_or(state_->program);
     signal(SIGTERM);
     signal(SIGCONT); // a stopped process takes no SIGTERM
 }
@@ -230,13 +236,13 @@ TEST_TUNNEL_INLINE void Process::append_to(std::vector<pollfd>& fds) const {
             fds.push_back({.fd = output->fd(), .events = POLLIN, .revents = 0});
         }
     }
-    if (state_->pidfd && !has_ended()) {
+    if (state_->pidfd && !state_->is_gone) {
         fds.push_back({.fd = state_->pidfd.get(), .events = POLLIN, .revents = 0});
     }
 }
 
 TEST_TUNNEL_INLINE Duration Process::longest_wait() const {
-    const bool must_ask = !state_->status && (!state_->pidfd || has_ended());
+    const bool must_ask = !state_->status && (!state_->pidfd || state_->is_gone);
     return must_ask ? Duration{std::chrono::milliseconds{1}} : Duration::max();
 }
 
@@ -246,11 +252,17 @@ TEST_TUNNEL_INLINE void Process::handle() {
     if (state_->status || !is_zombie()) {
         return;
     }
+    const auto left = detail::stragglers(pid(), state_->mark);
+    if (!std::exchange(state_->is_gone, true) && has_died_of_term()) {
+        state_->wrapped = detail::terminate_wrapped(left, state_->program);
+    }
     if (!state_->lingers_until) {
+        if (detail::any_of(left, state_->wrapped)) {
+            return;
+        }
         state_->ended = Clock::now();
         state_->lingers_until = state_->ended + state_->linger;
     }
-    const auto left = detail::stragglers(pid(), state_->mark);
     if (left.empty() || Clock::now() >= *state_->lingers_until) {
         reap(left);
     }
@@ -263,6 +275,13 @@ TEST_TUNNEL_INLINE bool Process::is_zombie() const noexcept {
     const int result =
         ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
     return result == 0 ? info.si_pid == pid() : errno == ECHILD;
+}
+
+/// Of a zombie: whether SIGTERM ended it, which it had been sent, and did not handle.
+TEST_TUNNEL_INLINE bool Process::has_died_of_term() const noexcept {
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+    return was_told_to_end() && info.si_code == CLD_KILLED && info.si_status == SIGTERM;
 }
 
 /// Of a process that has ended and is still a zombie: so its pid names nobody else's group yet.
@@ -304,6 +323,7 @@ TEST_TUNNEL_INLINE void Process::kill() noexcept {
     try {
         state_->linger = Duration::zero();
         state_->lingers_until.reset();
+        state_->wrapped.clear();
         // Not for ever: a process that has changed its user may be out of reach, and one that waits
         // for a device takes no signal.
         constexpr auto grace = std::chrono::seconds{2};
