@@ -104,9 +104,9 @@ public:
     [[nodiscard]] const ConfigProg& config() const noexcept { return config_; }
 
 protected:
-    /// Starts a process with `config().utf8_env`, what it prints going to the log at `debug`.
-    /// Throws ToolMissing, ToolNotExecutable.
-    [[nodiscard]] Process spawn(std::vector<std::string> argv) const;
+    /// Starts a process with `config().utf8_env`, to which `more` is added, or preferred; what it
+    /// prints goes to the log at `debug`. Throws ToolMissing, ToolNotExecutable.
+    [[nodiscard]] Process spawn(std::vector<std::string> argv, Environment more = {}) const;
 
     /// Connects the client, from the pair's own port the first time, from any later on, trying
     /// again with a new socket as long as it is refused: after a quarter of a millisecond first,

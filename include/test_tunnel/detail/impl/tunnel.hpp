@@ -226,9 +226,11 @@ TEST_TUNNEL_INLINE std::string TestTunnel::expect_read(Socket& socket, std::stri
     return test_tunnel::expect_read(socket, expected, tag, compare_len);
 }
 
-TEST_TUNNEL_INLINE Process TestTunnel::spawn(std::vector<std::string> argv) const {
+TEST_TUNNEL_INLINE Process TestTunnel::spawn(std::vector<std::string> argv,
+                                             Environment more) const {
+    more.insert(config_.utf8_env.begin(), config_.utf8_env.end()); // as far as they are not there
     return Process::spawn({.argv = std::move(argv),
-                           .environment = config_.utf8_env,
+                           .environment = std::move(more),
                            .directory = {},
                            .log = config_.log});
 }
