@@ -1,4 +1,5 @@
-// microsocks: a SOCKS5 server (RFC 1928), asked to connect by address, without authentication.
+// microsocks: a SOCKS5 server (RFC 1928), asked to connect by address, without and with user and
+// password (RFC 1929).
 
 #include <catch2/catch_test_macros.hpp>
 #include <test_tunnel/catch2.hpp>
@@ -10,17 +11,29 @@ namespace {
 
 class MicrosocksTunnel : public TestTunnel {
 public:
-    using TestTunnel::TestTunnel;
+    explicit MicrosocksTunnel(ConfigProg config, Socks5Options options = {})
+        : TestTunnel{std::move(config)}, options_{std::move(options)} {}
 
-    std::string slug() const override { return "microsocks"; }
+    std::string slug() const override {
+        return options_.user ? "microsocks with users" : "microsocks";
+    }
 
     Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
         const auto listen = proxy_listen.listen();
-        return spawn({config().prog, "-i", listen.address.text(), "-p", std::to_string(listen.port),
-                      "-b", svc_listen.client().address.text()});
+        std::vector<std::string> argv{config().prog,
+                                      "-i",
+                                      listen.address.text(),
+                                      "-p",
+                                      std::to_string(listen.port),
+                                      "-b",
+                                      svc_listen.client().address.text()};
+        if (options_.user) {
+            argv.insert(argv.end(), {"-u", *options_.user, "-P", *options_.password});
+        }
+        return spawn(std::move(argv));
     }
 
-    Protocol protocol() const override { return Socks5Options{}; }
+    Protocol protocol() const override { return options_; }
 
     // What it is known not to do. It answers 0.0.0.0:0, whatever it has connected from.
     Traits traits() const override {
@@ -31,12 +44,20 @@ public:
                 .independent_directions = false,
                 .no_delay = false};
     }
+
+private:
+    Socks5Options options_;
 };
 
 } // namespace
 
 TEST_CASE("microsocks connects", "[microsocks]") {
     MicrosocksTunnel{catch2::config_for("microsocks")}.run();
+}
+
+TEST_CASE("microsocks connects whom it knows", "[microsocks]") {
+    MicrosocksTunnel{catch2::config_for("microsocks"), {.user = "user", .password = "password"}}
+        .run();
 }
 
 int main(int argc, char** argv) {
