@@ -70,7 +70,7 @@ TEST_CASE("each trait has its own name and its value's", "[trait_names]") {
 TEST_CASE("traits are declared by name, as they are written", "[trait_names]") {
     Traits traits;
     for (const auto& [name, value] : all_names) {
-        declare(traits, name + "=" + value);
+        declare(traits, fmt::format("{}={}", name, value));
     }
     CHECK(declared_traits(traits) == all_names);
     CHECK(traits.idle_timeout == 1500ms);

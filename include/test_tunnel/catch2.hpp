@@ -30,9 +30,9 @@ void check_all(TestTunnel&& tunnel,
                const std::source_location& where = std::source_location::current());
 
 /// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --seed, --idle,
-/// --offset, --verbose, --network and --list-tunnel-checks to Catch2's own options, enters the
-/// network that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else
-/// `auto`), and runs the tests. Returns the exit status.
+/// --offset, --verbose, --network, --json, --html and --list-tunnel-checks to Catch2's own options,
+/// enters the network that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`,
+/// else `auto`), and runs the tests. Returns the exit status.
 int main(int argc, char** argv);
 
 } // namespace test_tunnel::catch2

@@ -10,6 +10,8 @@
 #include "deadline.hpp"
 #include "level.hpp"
 #include "log.hpp"
+#include "observer.hpp"
+#include "report/console_style.hpp"
 #include "utf8_env.hpp"
 
 namespace test_tunnel {
@@ -45,6 +47,12 @@ struct Config {
     Duration idle = std::chrono::seconds{70};
 
     Timeouts timeouts;
+
+    /// Are told of the runs while they go on; none is null.
+    std::vector<std::shared_ptr<Observer>> observers{};
+
+    /// How the summary of a run is written to the log.
+    ConsoleStyle console{};
 };
 
 /// The same, and the program under test.

@@ -13,6 +13,9 @@ namespace test_tunnel {
 /// that the tools print.
 using Logger = spdlog::logger;
 
+/// How the logger below writes a line: the time, the level's letter, the text.
+inline constexpr const char* log_pattern = "%H:%M:%S.%e %L %v";
+
 /// A logger of its own (not registered anywhere) that writes to standard error, one line an
 /// entry, at `info`.
 std::shared_ptr<Logger> stderr_logger();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,9 @@
 #include "detail/inline.hpp"
 #include "discovery/pairs.hpp"
 #include "error.hpp"
+#include "level.hpp"
+#include "report/console_style.hpp"
+#include "traits.hpp"
 
 namespace test_tunnel {
 
@@ -78,6 +82,8 @@ struct CheckResult {
     /// What was done, in that order; of a failure, the last one is the one that failed.
     std::vector<Step> steps{};
     Duration duration{};
+    /// What the check is about, in one line (`Check::title`).
+    std::string title{};
 };
 
 /// All checks on one pair.
@@ -87,6 +93,8 @@ struct PairResult {
     std::vector<CheckResult> checks;
     /// From the first step until the tool had ended.
     Duration duration{};
+    /// From what the data was made (`TestTunnel::seed`).
+    std::uint64_t seed = 0;
 
     /// Whether a check passed and none failed.
     [[nodiscard]] bool passed() const;
@@ -98,28 +106,50 @@ struct PairResult {
     [[nodiscard]] std::string text() const;
 };
 
-/// One run of a tool: plain data.
+/// Texts, and the names of the pairs that they are about.
+using TextsOfPairs = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+/// One run of a tool: plain data. `report/json.hpp` and `report/html.hpp` write it to be read by
+/// programs and in a browser.
 struct Report {
     /// The tool: `TestTunnel::slug`.
     std::string slug;
     std::vector<PairResult> pairs;
     /// From what the data was made (`Config::seed`).
     std::uint64_t seed = 0;
+    /// The program under test: `ConfigProg::prog`.
+    std::string program{};
+    Level level = Level::standard;
+    /// What the tool was declared to do its own way.
+    Traits traits{};
+    std::chrono::system_clock::time_point began{};
+    /// All of it, the search for addresses too.
+    Duration duration{};
+    /// What ended the run before its end, a SetupError; empty where nothing did.
+    std::string error{};
 
-    /// Whether there was a pair and all passed: a run that tested nothing has not passed.
+    /// Whether there was a pair and all passed: a run that tested nothing has not passed, nor has
+    /// one that did not come to its end.
     [[nodiscard]] bool passed() const;
 
     [[nodiscard]] std::size_t passed_pairs() const;
 
-    /// One line for all, then one a pair, "client → tool, tool → server", then what was noted, each
-    /// once, with the pairs where it was not noted on all of them.
-    [[nodiscard]] std::string summary() const;
+    /// How many checks have this outcome, on all pairs.
+    [[nodiscard]] std::size_t count(Outcome outcome) const;
+
+    /// One line for all, then a table, one row a pair and one column a group of checks, with the
+    /// time; the checks that failed, the slowest three, and what was noted, each once, with the
+    /// pairs where it was not so on all of them.
+    [[nodiscard]] std::string summary(const ConsoleStyle& style = {}) const;
 
     /// The summary, then the account of every failure.
     [[nodiscard]] std::string text() const;
 
     /// What was noted, and what was not applicable and why, each text once, and on which pairs.
-    [[nodiscard]] std::vector<std::pair<std::string, std::vector<std::string>>> notes() const;
+    [[nodiscard]] TextsOfPairs notes() const;
+
+    /// The ids of the checks that failed, each once, and on which pairs.
+    [[nodiscard]] TextsOfPairs failures() const;
 };
 
 /// The tunnel did not do on every pair what a tunnel must do; the text is the report's.
@@ -137,5 +167,6 @@ private:
 } // namespace test_tunnel
 
 #if TEST_TUNNEL_DEFINES
-#include "detail/impl/report.hpp" // IWYU pragma: export
+#include "detail/impl/report.hpp"         // IWYU pragma: export
+#include "detail/impl/report_summary.hpp" // IWYU pragma: export
 #endif

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "check.hpp"
@@ -87,6 +88,9 @@ public:
     /// The same, but the failures are only in the report.
     Report run_all();
 
+    /// The combinations that `run` goes through: `discover_pairs`. Throws as that does.
+    [[nodiscard]] std::vector<Pair> pairs();
+
     /// Tests the tool on one pair. Throws SetupErrors only.
     [[nodiscard]] PairResult run_pair(const Pair& pair);
 
@@ -132,6 +136,10 @@ protected:
 private:
     friend class PairRun;
 
+    [[nodiscard]] PairResult test_pair(const Pair& pair);
+    [[nodiscard]] Report empty_report() const;
+    template <typename Act>
+    std::invoke_result_t<Act> observed(Act act);
     template <typename Act>
     [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check, Act act);
     [[nodiscard]] CheckResult failure(PairRun& run, std::string expected, std::string actual) const;

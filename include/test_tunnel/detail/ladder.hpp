@@ -27,13 +27,32 @@ inline std::string timeline(const std::vector<Step>& steps) {
     return result + " ms";
 }
 
+/// Which of many steps a reader is shown: the first ones, and the last ones, which led to the end.
+struct ShownSteps {
+    static constexpr std::size_t most = 48;
+
+    explicit ShownSteps(std::size_t count)
+        : head{count > most ? most / 4 : count},
+          tail{count > most ? count - most / 4 * 3 : count} {}
+
+    /// Those from `head` up to `tail` are left out.
+    std::size_t head;
+    std::size_t tail;
+};
+
 /// The steps as a ladder between client, tool and server, one a line, with the time at which each
-/// began; the last one is where it ended.
+/// began; the last one is where it ended. Of many, those in the middle are left out.
 inline std::string ladder(const std::vector<Step>& steps) {
     constexpr std::size_t lane_width = 12;
     std::string result =
         fmt::format("     ms  {:<{}}{:<{}}server", "client", lane_width, "tool", lane_width);
-    for (const auto& step : steps) {
+    const ShownSteps shown{steps.size()};
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (i == shown.head && i < shown.tail) {
+            result += fmt::format("\n         [... {} steps ...]", shown.tail - shown.head);
+            i = shown.tail;
+        }
+        const auto& step = steps[i];
         const auto from = static_cast<std::size_t>(step.from) * lane_width;
         const auto to = static_cast<std::size_t>(step.to) * lane_width;
         // Plain ASCII: what breaks lines for a terminal often counts bytes.

@@ -3,6 +3,8 @@
 // The adapter to Catch2; see ../../catch2.hpp.
 
 #include <fmt/core.h>
+#include <unistd.h>
+
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <charconv>
@@ -14,6 +16,7 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -28,6 +31,9 @@
 #include "../../level.hpp"
 #include "../../private_network.hpp"
 #include "../../process.hpp"
+#include "../../report/console_style.hpp"
+#include "../../report/files.hpp"
+#include "../../report/progress.hpp"
 #include "../../tunnel.hpp"
 #include "../find_program.hpp"
 #include "../inline.hpp"
@@ -48,6 +54,8 @@ struct Options {
     std::vector<std::string> except;
     std::optional<std::uint64_t> seed;
     std::optional<double> idle_seconds;
+    ReportFiles::Options reports;
+    std::shared_ptr<ReportFiles> files;
 };
 
 inline Options& options() {
@@ -105,6 +113,11 @@ TEST_TUNNEL_INLINE ConfigProg config_for(const std::string& default_prog) {
         config.idle = std::chrono::duration_cast<Duration>(
             std::chrono::duration<double>{*options.idle_seconds});
     }
+    config.console = console_style(STDERR_FILENO);
+    show_progress(config);
+    if (options.files) {
+        config.observers.push_back(options.files);
+    }
     try {
         test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
@@ -120,7 +133,7 @@ TEST_TUNNEL_INLINE void check_all(TestTunnel& tunnel, const std::source_location
     const Catch::SourceLineInfo line{where.file_name(), where.line()};
     auto& progress = detail::progress(tunnel.slug());
     if (progress.pairs.empty()) {
-        progress.pairs = discover_pairs(tunnel.config());
+        progress.pairs = tunnel.pairs();
     }
     const auto pairs = progress.pairs;
     const auto checks = select(tunnel.config(), tunnel.checks());
@@ -201,6 +214,8 @@ TEST_TUNNEL_INLINE int main(int argc, char** argv) {
                 Opt(options.offset, "number")["--offset"](
                     "added to the first port tried; --offset=-100 where it is negative") |
                 Opt(options.verbose)["--verbose"]("log all details") |
+                Opt(options.reports.json, "file")["--json"]("write a report for programs") |
+                Opt(options.reports.html, "file")["--html"]("write a report for a browser") |
                 Opt(options.network, "network")["--network"]("auto, private or host"));
     if (const int status = session.applyCommandLine(argc, argv); status != 0) {
         return status;
@@ -217,6 +232,7 @@ TEST_TUNNEL_INLINE int main(int argc, char** argv) {
                             !data.listTags && !data.listReporters && !data.listListeners;
     try {
         if (runs_tests) {
+            options.files = std::make_shared<ReportFiles>(options.reports);
             // Inherited from whoever started the test, ignoring it would hide the end of the tools.
             std::signal(SIGCHLD, SIG_DFL);
             const auto network =
@@ -228,7 +244,16 @@ TEST_TUNNEL_INLINE int main(int argc, char** argv) {
         stderr_logger()->error("{}", error.what());
         return 1;
     }
-    return session.run();
+    const int status = session.run();
+    try {
+        if (options.files) {
+            options.files->write();
+        }
+    } catch (const std::exception& error) {
+        stderr_logger()->error("{}", error.what());
+        return status == 0 ? 1 : status;
+    }
+    return status;
 }
 
 } // namespace test_tunnel::catch2

@@ -12,7 +12,7 @@ namespace test_tunnel {
 TEST_TUNNEL_INLINE std::shared_ptr<Logger> stderr_logger() {
     auto log =
         std::make_shared<Logger>("test-tunnel", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    log->set_pattern("%H:%M:%S.%e %L %v");
+    log->set_pattern(log_pattern);
     return log;
 }
 

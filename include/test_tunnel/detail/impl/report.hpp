@@ -1,15 +1,15 @@
 #pragma once
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "../../report.hpp"
 #include "../inline.hpp"
-#include "../text.hpp"
 
 namespace test_tunnel {
 
@@ -37,7 +37,7 @@ TEST_TUNNEL_INLINE std::string PairResult::text() const {
 }
 
 TEST_TUNNEL_INLINE bool Report::passed() const {
-    return !pairs.empty() && passed_pairs() == pairs.size();
+    return error.empty() && !pairs.empty() && passed_pairs() == pairs.size();
 }
 
 TEST_TUNNEL_INLINE std::size_t Report::passed_pairs() const {
@@ -45,19 +45,10 @@ TEST_TUNNEL_INLINE std::size_t Report::passed_pairs() const {
         pairs.begin(), pairs.end(), [](const PairResult& result) { return result.passed(); }));
 }
 
-TEST_TUNNEL_INLINE std::string Report::summary() const {
-    auto result =
-        fmt::format("{}: {} of {} combinations passed", slug, passed_pairs(), pairs.size());
+TEST_TUNNEL_INLINE std::size_t Report::count(Outcome outcome) const {
+    std::size_t result = 0;
     for (const auto& entry : pairs) {
-        const auto& [proxy_listen, svc_listen] = entry.pair;
-        result += fmt::format("\n  {}  {}  {} → {}, {} → {}", entry.pair.name(), entry.text(),
-                              proxy_listen.client().address, proxy_listen.listen(),
-                              svc_listen.client().address, svc_listen.listen());
-    }
-    for (const auto& [text, where] : notes()) {
-        result += fmt::format(
-            "\n  note: {}{}", text,
-            where.size() == pairs.size() ? "" : fmt::format(" ({})", detail::joined(where, ", ")));
+        result += entry.count(outcome);
     }
     return result;
 }
@@ -74,26 +65,46 @@ TEST_TUNNEL_INLINE std::string Report::text() const {
     return result;
 }
 
-TEST_TUNNEL_INLINE std::vector<std::pair<std::string, std::vector<std::string>>> Report::notes()
-    const {
-    std::vector<std::pair<std::string, std::vector<std::string>>> result;
+namespace detail {
+
+/// The text is true of this pair, too.
+TEST_TUNNEL_INLINE void add_text(TextsOfPairs& texts, const std::string& text,
+                                 const PairResult& entry) {
+    auto known = std::find_if(texts.begin(), texts.end(),
+                              [&](const auto& other) { return other.first == text; });
+    if (known == texts.end()) {
+        known = texts.insert(texts.end(), {text, {}});
+    }
+    if (known->second.empty() || known->second.back() != entry.pair.name()) {
+        known->second.push_back(entry.pair.name());
+    }
+}
+
+} // namespace detail
+
+TEST_TUNNEL_INLINE TextsOfPairs Report::notes() const {
+    TextsOfPairs result;
     for (const auto& entry : pairs) {
-        const auto add = [&](const std::string& text) {
-            auto known = std::find_if(result.begin(), result.end(),
-                                      [&](const auto& other) { return other.first == text; });
-            if (known == result.end()) {
-                known = result.insert(result.end(), {text, {}});
-            }
-            if (known->second.empty() || known->second.back() != entry.pair.name()) {
-                known->second.push_back(entry.pair.name());
-            }
-        };
         for (const auto& check : entry.checks) {
             for (const auto& note : check.notes) {
-                add(note.text);
+                detail::add_text(result, note.text, entry);
             }
             if (check.outcome == Outcome::not_applicable) {
-                add(fmt::format("{} is not applicable: {}", check.id, check.account));
+                detail::add_text(result,
+                                 fmt::format("{} is not applicable: {}", check.id, check.account),
+                                 entry);
+            }
+        }
+    }
+    return result;
+}
+
+TEST_TUNNEL_INLINE TextsOfPairs Report::failures() const {
+    TextsOfPairs result;
+    for (const auto& entry : pairs) {
+        for (const auto& check : entry.checks) {
+            if (check.outcome == Outcome::failed) {
+                detail::add_text(result, check.id, entry);
             }
         }
     }

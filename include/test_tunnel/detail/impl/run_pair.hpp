@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../../observer.hpp"
 #include "../../tunnel.hpp"
 #include "../account.hpp"
 #include "../inline.hpp"
@@ -18,9 +19,19 @@
 namespace test_tunnel {
 
 TEST_TUNNEL_INLINE PairResult TestTunnel::run_pair(const Pair& pair) {
+    auto report = empty_report();
+    report.pairs.push_back(observed([&] { return test_pair(pair); }));
+    report.duration = report.pairs.back().duration;
+    for (const auto& observer : config_.observers) {
+        observer->pair_ended(report);
+    }
+    return std::move(report.pairs.back());
+}
+
+TEST_TUNNEL_INLINE PairResult TestTunnel::test_pair(const Pair& pair) {
     const auto selected = select(config_, checks());
     const auto started = Clock::now();
-    PairResult result{pair, {}, {}};
+    PairResult result{.pair = pair, .checks = {}, .seed = seed_};
     config_.log->info(fmt::format("{} {}: {}", slug(), pair.name(), pair.text()));
     PairRun run{*this, pair, seed_};
     const auto act = [&](const Check& check) { check.run(run); };
@@ -30,10 +41,21 @@ TEST_TUNNEL_INLINE PairResult TestTunnel::run_pair(const Pair& pair) {
         return entry.outcome == Outcome::failed &&
                (entry.step == "connect" || entry.step == "handshake" || entry.step == "accept");
     };
+    const auto tool = slug();
+    const auto name = pair.name();
     bool is_tunnel = true;
     std::map<std::string_view, CheckResult> failed_ahead;
     for (const auto& check : selected) {
         CheckResult entry;
+        if (is_tunnel) {
+            for (const auto& observer : config_.observers) {
+                observer->check_begins({.slug = tool,
+                                        .pair = name,
+                                        .id = check.id,
+                                        .index = result.checks.size(),
+                                        .count = selected.size()});
+            }
+        }
         if (const auto failed = failed_ahead.find(check.id); failed != failed_ahead.end()) {
             entry = std::move(failed->second);
         } else if (is_tunnel) {
@@ -46,6 +68,7 @@ TEST_TUNNEL_INLINE PairResult TestTunnel::run_pair(const Pair& pair) {
             entry.account = fmt::format("not tried, since {} failed", selected.front().id);
         }
         entry.id = check.id;
+        entry.title = check.title;
         const bool passed = entry.outcome != Outcome::failed;
         result.checks.push_back(std::move(entry));
         if (&check != &selected.front() || check.level != Level::hello) {

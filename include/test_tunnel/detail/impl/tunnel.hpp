@@ -8,14 +8,17 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <random>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../../checks.hpp"
+#include "../../observer.hpp"
 #include "../../tunnel.hpp"
 #include "../inline.hpp"
 #include "../listeners.hpp"
@@ -71,12 +74,50 @@ TEST_TUNNEL_INLINE void TestTunnel::run() {
 
 TEST_TUNNEL_INLINE Report TestTunnel::run_all() {
     select(config_, checks()); // what is wrong with the configuration is told first
-    Report report{slug(), {}, seed_};
-    for (const auto& pair : discover_pairs(config_)) {
+    const auto started = Clock::now();
+    auto report = empty_report();
+    for (const auto& pair : pairs()) {
         report.pairs.push_back(run_pair(pair));
     }
-    config_.log->info(report.summary());
+    report.duration = Clock::now() - started;
+    config_.log->info(report.summary(config_.console));
     return report;
+}
+
+TEST_TUNNEL_INLINE std::vector<Pair> TestTunnel::pairs() {
+    return observed([&] { return discover_pairs(config_); });
+}
+
+/// Of a run that begins now.
+TEST_TUNNEL_INLINE Report TestTunnel::empty_report() const {
+    return {.slug = slug(),
+            .pairs = {},
+            .seed = seed_,
+            .program = config_.prog,
+            .level = config_.level,
+            .traits = traits(),
+            .began = std::chrono::system_clock::now()};
+}
+
+/// What `act` returns; the observers are told where it throws: the run does not come to its end.
+template <typename Act>
+std::invoke_result_t<Act> TestTunnel::observed(Act act) {
+    const auto tell = [&](std::string error) {
+        auto report = empty_report();
+        report.error = std::move(error);
+        for (const auto& observer : config_.observers) {
+            observer->pair_ended(report);
+        }
+    };
+    try {
+        return act();
+    } catch (const std::exception& error) {
+        tell(error.what());
+        throw;
+    } catch (...) {
+        tell("an exception that is no std::exception"); // a test framework's own
+        throw;
+    }
 }
 
 TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {

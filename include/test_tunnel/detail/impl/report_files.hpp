@@ -1,0 +1,83 @@
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "../../error.hpp"
+#include "../../report/files.hpp"
+#include "../../report/html.hpp"
+#include "../../report/json.hpp"
+#include "../../trait_names.hpp"
+#include "../inline.hpp"
+#include "../system.hpp"
+
+namespace test_tunnel {
+
+TEST_TUNNEL_INLINE ReportFiles::ReportFiles(const Options& options) {
+    const auto open = [&](const std::string& path, auto* to_text) {
+        if (path.empty()) {
+            return;
+        }
+        constexpr mode_t readable_by_all = 0666;
+        detail::UniqueFd fd{::open(
+            path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, readable_by_all)};
+        if (!fd) {
+            throw InvalidConfig{fmt::format("the report can't be written to '{}': {}", path,
+                                            std::generic_category().message(errno))};
+        }
+        files_.push_back({path, std::move(fd), to_text});
+    };
+    open(options.json, &to_json);
+    open(options.html, &to_html);
+}
+
+TEST_TUNNEL_INLINE void ReportFiles::pair_ended(const Report& report) {
+    const auto is_same_run = [&](const Report& other) {
+        return other.slug == report.slug && other.program == report.program &&
+               other.level == report.level &&
+               declared_traits(other.traits) == declared_traits(report.traits);
+    };
+    const auto has_it = [&](const Report& other) {
+        return std::any_of(other.pairs.begin(), other.pairs.end(), [&](const PairResult& known) {
+            return std::any_of(report.pairs.begin(), report.pairs.end(), [&](const auto& added) {
+                return added.pair.name() == known.pair.name();
+            });
+        });
+    };
+    const auto last = std::find_if(reports_.rbegin(), reports_.rend(), is_same_run);
+    const bool is_new = last == reports_.rend() || !last->error.empty() || has_it(*last);
+    auto& run = is_new ? reports_.emplace_back(report) : *last;
+    if (!is_new) {
+        run.pairs.insert(run.pairs.end(), report.pairs.begin(), report.pairs.end());
+        run.duration += report.duration;
+        run.error = report.error;
+    }
+    for (auto& entry : run.pairs) {
+        // The ports are free for the next run.
+        entry.pair.proxy_listen.reservation = {};
+        entry.pair.svc_listen.reservation = {};
+    }
+}
+
+TEST_TUNNEL_INLINE void ReportFiles::write() {
+    for (const auto& file : files_) {
+        const auto text = file.to_text(reports_);
+        for (std::string_view rest = text; !rest.empty();) {
+            const auto count = detail::retry_eintr(
+                [&] { return ::write(file.fd.get(), rest.data(), rest.size()); });
+            detail::checked(count, fmt::format("writing the report to '{}'", file.path));
+            rest.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+    files_.clear();
+}
+
+} // namespace test_tunnel
