@@ -33,14 +33,14 @@ struct Matrix {
     std::vector<std::vector<MatrixCell>> rows;
 };
 
-inline std::string group_of(const CheckResult& check) {
+inline std::string check_group(const CheckResult& check) {
     return check.id.substr(0, check.id.find('.'));
 }
 
 inline Matrix matrix_of(const Report& report) {
     Matrix result;
     const auto column_of = [&](const CheckResult& check) {
-        const auto group = group_of(check);
+        const auto group = check_group(check);
         const auto found = std::find(result.groups.begin(), result.groups.end(), group);
         const auto index = static_cast<std::size_t>(found - result.groups.begin());
         if (found == result.groups.end()) {

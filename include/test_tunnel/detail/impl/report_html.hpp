@@ -56,7 +56,7 @@ th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
 thead th { background: var(--sheet); font-weight: 600; }
 .matrix td { text-align: center; white-space: nowrap; }
 .matrix th[scope=row] { white-space: nowrap; }
-td.number { text-align: right; white-space: nowrap; }
+td.number, .matrix td.number { text-align: right; white-space: nowrap; }
 .chips { display: flex; flex-wrap: wrap; gap: .4rem; list-style: none; margin: .5rem 0; padding: 0; }
 .chips li { background: var(--sheet); border: 1px solid var(--line); border-radius: .3rem;
   padding: .05rem .5rem; }
@@ -128,7 +128,7 @@ TEST_TUNNEL_INLINE std::string html_matrix(const Report& report, std::size_t run
                 const auto first = std::find_if(entry.checks.begin(), entry.checks.end(),
                                                 [&](const CheckResult& check) {
                                                     return check.outcome == Outcome::failed &&
-                                                           group_of(check) == matrix.groups[i];
+                                                           check_group(check) == matrix.groups[i];
                                                 });
                 text = fmt::format("<a href=\"#{}\">{} {} of {}</a>",
                                    html_anchor(run, entry, *first), text, cell.failed, cell.checks);
@@ -179,12 +179,17 @@ TEST_TUNNEL_INLINE std::string html_checks(const PairResult& entry) {
 
 TEST_TUNNEL_INLINE std::string html_run(const Report& report, std::size_t run) {
     const auto tried = report.count(Outcome::passed) + report.count(Outcome::failed);
+    // "2026-01-31 12:34:56 UTC": nobody needs more of it.
+    constexpr std::size_t day_end = 10;
+    constexpr std::size_t time_end = 19;
+    auto began = utc_text(report.began).substr(0, time_end) + " UTC";
+    began[day_end] = ' ';
     auto result = fmt::format(
         "<section id=\"run{}\"><h2>{} <span class=\"badge {}\">{} of {} combinations passed"
         "</span></h2>\n<p class=\"weak\"><code>{}</code> at {}: {} check{}, {}, {}</p>\n",
         run, html_text(report.slug), report.passed() ? "passed" : "failed", report.passed_pairs(),
         report.pairs.size(), html_text(report.program), test_tunnel::text_of(report.level), tried,
-        tried == 1 ? "" : "s", text_of(report.duration), utc_text(report.began));
+        tried == 1 ? "" : "s", text_of(report.duration), began);
     if (!report.error.empty()) {
         result += fmt::format("<pre class=\"error\">The run was stopped: {}</pre>\n",
                               html_text(report.error));
@@ -249,9 +254,12 @@ TEST_TUNNEL_INLINE std::string to_html(const std::vector<Report>& reports) {
         }
     }
     const auto passed = static_cast<std::size_t>(std::count_if(
-        reports.begin(), reports.end(), [](const auto& run) { return run.passed(); }));
-    const auto title = fmt::format("{}: {} of {} run{} passed", detail::joined(tools, ", "), passed,
-                                   reports.size(), reports.size() == 1 ? "" : "s");
+        reports.begin(), reports.end(), [](const Report& run) { return run.passed(); }));
+    const auto title =
+        reports.size() == 1
+            ? fmt::format("{}: {}", detail::joined(tools, ", "), passed == 1 ? "passed" : "failed")
+            : fmt::format("{}: {} of {} runs passed", detail::joined(tools, ", "), passed,
+                          reports.size());
     auto result = fmt::format(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
