@@ -1,5 +1,10 @@
 #include <dirent.h>
+#include <test_tunnel/detail/port_lock.hpp>
+#include <test_tunnel/detail/port_search.hpp>
+#include <test_tunnel/detail/probing.hpp>
+#include <test_tunnel/detail/spawn.hpp>
 #include <test_tunnel/discovery.hpp>
+#include <test_tunnel/socket.hpp>
 
 #include <algorithm>
 #include <array>

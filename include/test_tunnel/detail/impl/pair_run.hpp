@@ -14,6 +14,7 @@
 
 #include "../../tunnel.hpp"
 #include "../inline.hpp"
+#include "../probing.hpp"
 #include "../text.hpp"
 #include "../verdict.hpp"
 
