@@ -36,11 +36,7 @@ public:
                            {"NSS_WRAPPER_GROUP", files.write("group", "nogroup:x:65534:\n")}};
         }
         const auto text = fmt::format(
-            "logoutput: stderr\n"
-            "{}"
-            "internal: {} port = {}\n"
-            "external: {}\n"
-            "socksmethod: {}\n"
+            "logoutput: stderr\n{}internal: {} port = {}\nexternal: {}\nsocksmethod: {}\n"
             "client pass {{ from: 0/0 to: 0/0 }}\n"
             "socks pass {{ from: 0/0 to: 0/0 protocol: tcp }}\n",
             ::geteuid() == 0 ? "user.unprivileged: nobody\n" : "", proxy_listen.address,

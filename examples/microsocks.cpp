@@ -1,4 +1,4 @@
-// microsocks: a SOCKS5 server (RFC 1928), asked to connect by address, without and with user and
+// microsocks: a SOCKS5 server (RFC 1928), asked to connect by address, by name, and with user and
 // password (RFC 1929).
 
 #include <catch2/catch_test_macros.hpp>
@@ -49,6 +49,18 @@ private:
     Socks5Options options_;
 };
 
+// Asks for the server by name, where this network has names (a private one does).
+class NamedMicrosocksTunnel : public MicrosocksTunnel {
+public:
+    using MicrosocksTunnel::MicrosocksTunnel;
+
+    std::string slug() const override { return "microsocks by name"; }
+
+    std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) override {
+        return socks5_connect(client, svc_listen.listen(), {.name = name_of(svc_listen.address)});
+    }
+};
+
 } // namespace
 
 TEST_CASE("microsocks connects", "[microsocks]") {
@@ -58,6 +70,10 @@ TEST_CASE("microsocks connects", "[microsocks]") {
 TEST_CASE("microsocks connects whom it knows", "[microsocks]") {
     MicrosocksTunnel{catch2::config_for("microsocks"), {.user = "user", .password = "password"}}
         .run();
+}
+
+TEST_CASE("microsocks connects by name", "[microsocks]") {
+    NamedMicrosocksTunnel{catch2::config_for("microsocks")}.run();
 }
 
 int main(int argc, char** argv) {
