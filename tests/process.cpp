@@ -239,6 +239,19 @@ TEST_CASE("a process that runs has no status, and waiting for it ends in time", 
     CHECK_FALSE(process.status());
 }
 
+TEST_CASE("what a program writes is had by waiting for its end", "[process]") {
+    CHECK(start({"out", "a key", "err", "a warning"}).finish(60s) == "a key");
+}
+
+TEST_CASE("a program that fails says why to whom needs what it makes", "[process]") {
+    CHECK_THROWS_WITH(start({"err", "no entropy\n", "exit", "3"}).finish(60s),
+                      ContainsSubstring("child err") &&
+                          EndsWith("exit 3: it exited with status 3: no entropy\n"));
+    CHECK_THROWS_WITH(start({"kill", "9"}).finish(60s), EndsWith("signal 9 (Killed)"));
+    CHECK_THROWS_AS(start({"exit", "1"}).finish(60s), SetupError);
+    CHECK_THROWS_WITH(start({"wait"}).finish(20ms), EndsWith("it has not ended within 20 ms"));
+}
+
 TEST_CASE("the time that a process ran stands still when it has ended", "[process]") {
     auto process = start({"sleep", "20"});
     REQUIRE(process.wait(soon()));

@@ -62,6 +62,20 @@ TEST_CASE("a file is written with the mode that is asked for", "[temp_dir]") {
     CHECK(mode_of(directory.write("key", "secret", 0400)) == 0400);
 }
 
+TEST_CASE("a file that another program has made becomes one of the directory's", "[temp_dir]") {
+    TempDir directory;
+    const auto made = directory.path() + "/key";
+    std::ofstream{made} << "secret";
+    fs::permissions(made, fs::perms{0644});
+    CHECK(directory.adopt("key") == made);
+    CHECK(mode_of(made) == 0600);
+    CHECK(content_of(made) == "secret");
+    CHECK(directory.files() == std::vector<std::string>{made});
+    CHECK(mode_of(directory.adopt("key", 0400)) == 0400);
+    CHECK_THROWS_AS(directory.adopt("../key"), InvalidConfig);
+    CHECK_THROWS_WITH(directory.adopt("missing"), ContainsSubstring("/missing: No such file"));
+}
+
 TEST_CASE("a name that leads elsewhere is refused", "[temp_dir]") {
     TempDir directory;
     for (const auto* const name : {"", ".", "..", "../x", "a/b"}) {
@@ -109,6 +123,7 @@ TEST_CASE("a directory is made where TMPDIR says", "[temp_dir]") {
     CHECK_THAT(inner.path(), ContainsSubstring(outer.path() + "/test-tunnel-"));
     REQUIRE(::setenv("TMPDIR", "/no/such/directory", 1) == 0);
     CHECK_THROWS_WITH(TempDir{}, ContainsSubstring("/no/such/directory/test-tunnel-"));
+    ::unsetenv("TMPDIR"); // of the tests to come, too
 }
 
 TEST_CASE("the user that a tool drops to can read the directory, others can't", "[temp_dir]") {
@@ -132,12 +147,17 @@ TEST_CASE("the user that a tool drops to can read the directory, others can't", 
     };
     CHECK(readable_as(65534, detail::group_of("nobody")));
     CHECK_FALSE(readable_as(12345, 12345));
+    fs::permissions(file, fs::perms{0600});
+    REQUIRE(::chown(file.c_str(), 0, 0) == 0);
+    CHECK_FALSE(readable_as(65534, detail::group_of("nobody")));
+    directory.adopt("tool.conf");
+    CHECK(readable_as(65534, detail::group_of("nobody")));
     CHECK_THROWS_WITH((TempDir{{.readable_by = "no-such-user"}}),
                       "there is no user 'no-such-user'");
 }
 
 TEST_CASE("a temporary directory goes with a harness that is killed", "[temp_dir]") {
-    const auto pipe = detail::make_pipe();
+    auto pipe = detail::make_pipe();
     const pid_t harness = ::fork();
     if (harness == 0) {
         TempDir directory;
@@ -148,6 +168,7 @@ TEST_CASE("a temporary directory goes with a harness that is killed", "[temp_dir
             ::pause();
         }
     }
+    pipe.write_end.reset(); // so that one which fails is not waited for
     std::string path(4096, '\0');
     const auto count = ::read(pipe.read_end.get(), path.data(), path.size());
     REQUIRE(count > 0);

@@ -92,6 +92,11 @@ public:
     /// Waits until it has ended; nothing where it has not by `deadline`.
     std::optional<ExitStatus> wait(Deadline deadline);
 
+    /// Waits until it has ended, and returns what it wrote to its standard output: for a program
+    /// that makes what a tool needs, a key for instance. Throws SetupError, with what it wrote to
+    /// its standard error, where its exit status is not 0 or it has not ended within `timeout`.
+    std::string finish(Duration timeout);
+
     /// Sends a signal to the process itself; nothing happens where it has ended.
     void signal(int number) noexcept;
 

@@ -60,11 +60,16 @@ public:
     std::string write(std::string_view name, std::string_view content,
                       std::optional<mode_t> mode = std::nullopt);
 
+    /// The same for a file that is there already, since another program has made it: a key, a
+    /// certificate. Returns its path.
+    std::string adopt(std::string_view name, std::optional<mode_t> mode = std::nullopt);
+
     /// Leaves it where it is, for whoever wants to look into it.
     void keep() noexcept;
     [[nodiscard]] bool is_kept() const noexcept { return keep_; }
 
 private:
+    [[nodiscard]] std::string path_of(std::string_view name) const;
     void hand_over(const std::string& path, mode_t mode) const;
 
     std::string path_;

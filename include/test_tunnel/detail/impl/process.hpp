@@ -129,6 +129,19 @@ TEST_TUNNEL_INLINE std::optional<ExitStatus> Process::wait(Deadline deadline) {
     return status();
 }
 
+TEST_TUNNEL_INLINE std::string Process::finish(Duration timeout) {
+    const auto ended = wait(Deadline::after(timeout));
+    if (!ended || ended->code() != 0) {
+        const auto how = ended ? ended->text()
+                               : fmt::format("has not ended within {}",
+                                             detail::text_of(detail::scaled(timeout)));
+        const auto said = err();
+        throw SetupError{fmt::format("{}: it {}{}", command_line(), how,
+                                     said.empty() ? "" : ": " + detail::escape_controls(said))};
+    }
+    return out();
+}
+
 TEST_TUNNEL_INLINE void Process::signal(int number) noexcept {
     // Not reaped yet, so that the pid is still its own; a zombie has not been told anything.
     if (!status() && !is_zombie()) {

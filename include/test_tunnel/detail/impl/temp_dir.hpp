@@ -62,13 +62,17 @@ TEST_TUNNEL_INLINE void TempDir::keep() noexcept {
     }
 }
 
-TEST_TUNNEL_INLINE std::string TempDir::write(std::string_view name, std::string_view content,
-                                              std::optional<mode_t> mode) {
+TEST_TUNNEL_INLINE std::string TempDir::path_of(std::string_view name) const {
     if (name.empty() || name == "." || name == ".." ||
         name.find_first_of(std::string_view{"/\0", 2}) != std::string_view::npos) {
         throw InvalidConfig{fmt::format("'{}' is no name for a file", name)};
     }
-    auto path = fmt::format("{}/{}", path_, name);
+    return fmt::format("{}/{}", path_, name);
+}
+
+TEST_TUNNEL_INLINE std::string TempDir::write(std::string_view name, std::string_view content,
+                                              std::optional<mode_t> mode) {
+    const auto path = path_of(name);
     const auto attempted = fmt::format("write {}", path);
     // Nobody else can open it before it has its mode.
     const detail::UniqueFd file{detail::checked(
@@ -81,6 +85,11 @@ TEST_TUNNEL_INLINE std::string TempDir::write(std::string_view name, std::string
                             attempted);
         content.remove_prefix(static_cast<std::size_t>(count));
     }
+    return adopt(name, mode);
+}
+
+TEST_TUNNEL_INLINE std::string TempDir::adopt(std::string_view name, std::optional<mode_t> mode) {
+    auto path = path_of(name);
     hand_over(path, mode.value_or(group_ ? 0640 : 0600));
     files_.push_back(path);
     return path;
