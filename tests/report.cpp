@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <test_tunnel/detail/find_program.hpp>
 #include <test_tunnel/detail/ladder.hpp>
 #include <test_tunnel/detail/report_text.hpp>
 #include <test_tunnel/report/console_style.hpp>

@@ -1,5 +1,6 @@
 // The page of HTML, as it is written, and as a browser reads it.
 
+#include <test_tunnel/detail/find_program.hpp>
 #include <test_tunnel/report/html.hpp>
 
 #include <test_tunnel/process.hpp>
