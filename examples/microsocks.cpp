@@ -42,7 +42,10 @@ public:
                 .reports_source = ReportsSource::null,
                 .refuses = Refuses::in_handshake,
                 .independent_directions = false,
-                .no_delay = false};
+                .no_delay = false,
+                .takes_pieces = false, // it takes what it reads at once for the whole
+                .early_data = EarlyData::none,
+                .accepts = {"socks5.request.nul_in_name"}};
     }
 
 private:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "discovery/pairs.hpp"
 #include "level.hpp"
 #include "pattern.hpp"
+#include "protocol.hpp"
 #include "report.hpp"
 #include "server.hpp"
 #include "socket.hpp"
@@ -73,6 +75,13 @@ public:
 
     /// A client's connection to the tool, on which nothing has been said.
     [[nodiscard]] Socket connect_client();
+
+    /// By which of the library's handshakes the tool is asked, as `TestTunnel::protocol`.
+    [[nodiscard]] Protocol protocol() const;
+
+    /// The same as `connect_client`, and what comes before the handshake
+    /// (`TestTunnel::open_client`): what the client writes next is the handshake's first byte.
+    [[nodiscard]] Socket open_client();
 
     /// The tool's handshake on a client's connection, and what comes before it: as
     /// `TestTunnel::open_client` and `TestTunnel::handshake`.
@@ -161,6 +170,13 @@ public:
     /// picture.
     void step(std::string name, std::string expected, Party from = Party::tool,
               Party to = Party::tool);
+    /// How many steps there have been.
+    [[nodiscard]] std::size_t steps() const noexcept { return steps_.size(); }
+
+    /// Leaves out of the account all steps but the first `count`: of many that went well, and are
+    /// the same again and again.
+    void forget_steps(std::size_t count) { steps_.resize(std::min(count, steps_.size())); }
+
     /// Of the last step.
     [[nodiscard]] std::string expected() const {
         return steps_.empty() ? "the check passes" : steps_.back().expected;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "deadline.hpp"
@@ -39,6 +40,16 @@ enum class Refuses {
     in_handshake,
     by_reset,
     by_end
+};
+
+/// How much of what it has to say a client may send without waiting for an answer.
+enum class EarlyData {
+    /// All of the handshake in one piece, and the first data behind it.
+    with_handshake,
+    /// The first data behind the request, before the reply to it.
+    with_request,
+    /// Nothing: what is sent too early gets lost.
+    none
 };
 
 /// What a tool does where correct tools differ. Each may be declared; a declared one must then
@@ -104,6 +115,24 @@ struct Traits {
     /// With which statuses it may exit after SIGTERM; to die of SIGTERM is always fine. Empty: not
     /// declared; then 0, 15 and 143 are the rule.
     std::vector<int> exit_statuses{};
+
+    // --- Of a tool that declares its protocol (`TestTunnel::protocol`)
+
+    /// A request may arrive in several pieces, as TCP is free to cut it up. Looked at at
+    /// `Level::strict`.
+    std::optional<bool> takes_pieces{};
+
+    /// How much a client may send without waiting for an answer. No RFC promises it for SOCKS.
+    /// Looked at at `Level::strict`.
+    std::optional<EarlyData> early_data{};
+
+    /// It can be asked for a target by name. Looked at at `Level::strict`.
+    std::optional<bool> resolves_names{};
+
+    /// Requests that it ought to refuse, and does not: it serves them, leaves their client without
+    /// an answer, or answers out of form. By the names that a failure of a check `handshake.*`
+    /// tells, such as "socks5.request.version"; any other name is an InvalidConfig.
+    std::vector<std::string> accepts{};
 };
 
 } // namespace test_tunnel

@@ -22,11 +22,16 @@ inline constexpr std::string_view asking = "socks5,connect"; // the client asks 
 inline constexpr std::string_view reporting = "announce,socks5";
 inline constexpr std::string_view socks5 = "socks5";
 inline constexpr std::string_view http = "connect";
+inline constexpr std::string_view socks = "socks5,socks4";
+inline constexpr std::string_view any_protocol = "socks5,connect,socks4";
+inline constexpr std::string_view with_password = "socks5-password,connect-password";
+inline constexpr std::string_view everything =
+    "announce,forward,socks5,connect,socks4,socks5-password,connect-password";
 
 // One line each, however long.
 // clang-format off
 inline constexpr auto behaviours = std::to_array<Behaviour>({
-    {"none", "correct", all, "-", "nothing is wrong with it"},
+    {"none", "correct", everything, "-", "nothing is wrong with it"},
 
     {"slow-start", "awkward", all, "-", "listens 300 ms after its start"},
     {"slow-stop", "awkward", all, "-", "ends 300 ms after SIGTERM"},
@@ -52,12 +57,17 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"keepalive", "awkward", all, "-", "has TCP keep-alive on"},
     {"renames-itself", "awkward", all, "-", "changes the name of its process"},
     {"closes-standard-streams", "awkward", all, "-", "closes stdin and stdout, so that its sockets have their numbers"},
-    {"reply-in-single-bytes", "awkward", asking, "-", "writes its part of the handshake byte by byte, 1 ms apart"},
-    {"late-reply", "awkward", asking, "-", "replies 200 ms after it has connected (20 ms after ten times)"},
-    {"glued-reply", "awkward", asking, "-", "holds its reply back for 20 ms, for the first data to come in one piece with it"},
+    {"reply-in-single-bytes", "awkward", any_protocol, "-", "writes its part of the handshake byte by byte, 1 ms apart"},
+    {"late-reply", "awkward", any_protocol, "-", "replies 200 ms after it has connected (20 ms after ten times)"},
+    {"glued-reply", "awkward", any_protocol, "-", "holds its reply back for 20 ms, for the first data to come in one piece with it"},
     {"extra-headers", "awkward", http, "-", "adds header lines to its reply"},
     {"odd-reason", "awkward", http, "-", "gives 200 an odd reason phrase"},
     {"http-1.0", "awkward", http, "-", "replies as HTTP/1.0, without a reason phrase"},
+
+    {"other-2xx", "awkward", http, "-", "replies 299 where others reply 200"},
+    {"interim-reply", "awkward", http, "-", "replies 103 before it replies 200"},
+    {"reply-with-name", "awkward", socks5, "-", "reports its outgoing address by a name"},
+    {"mapped-address", "awkward", socks5, "-", "reports IPv4 addresses as IPv6 ones (::ffff:192.0.2.1)"},
 
     {"wildcard", "trait", all, "address.binding", "listens on all addresses"},
     {"wrong-source", "trait", all, "address.source", "does not bind its outgoing side"},
@@ -79,6 +89,14 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"finishes-connections", "trait", all, "stop.busy", "ends after SIGTERM when its last connection has ended"},
     {"no-address-reuse", "trait", all, "stop.busy", "listens without SO_REUSEADDR"},
     {"status-3-on-sigterm", "trait", all, "stop.idle", "ends with status 3 after SIGTERM"},
+
+    {"needs-whole-messages", "trait", any_protocol, "handshake.cut", "takes what it reads at once for a message of the handshake"},
+    {"reads-ahead", "trait", any_protocol, "handshake.early_data", "loses what comes in one piece with a message of the handshake"},
+    {"waits-its-turn", "trait", socks5, "handshake.early_data", "loses what comes in one piece with a greeting"},
+    {"knows-no-names", "trait", any_protocol, "handshake.name", "connects to addresses only"},
+    {"cuts-names-at-nul", "trait", socks5, "handshake.invalid", "takes a NUL for the end of a name"},
+    {"needs-no-host", "trait", http, "handshake.invalid", "does without Host"},
+    {"takes-urls", "trait", http, "handshake.invalid", "connects where a URL leads"},
 
     // Start-up
     {"exits", "fault", all, "hello", "ends at once with status 4"},
@@ -105,9 +123,35 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"success-then-close", "fault", asking, "hello", "reports success, then closes"},
     {"loses-first-data", "fault", asking, "hello", "loses what the server sends first, up to 50 ms after the reply"},
     {"success-without-connecting", "fault", asking, "target.unreachable", "reports success before it connects (strict)"},
-    {"loses-data-after-request", "fault", asking, "handshake.early_data", "loses what the client sends before the reply"},
+    {"loses-data-after-request", "fault", any_protocol, "handshake.early_data", "loses what the client sends before the reply (strict)"},
     {"dials-early", "fault", asking, "connections.one_to_one", "connects onwards before the handshake (strict)"},
-    {"accepts-any-password", "fault", socks5, "handshake.password", "accepts every user and password"},
+    {"data-before-reply", "fault", any_protocol, "handshake.glued", "passes what the server says within 50 ms on before its reply"},
+    {"accepts-any-password", "fault", with_password, "handshake.password", "accepts every user and password"},
+    {"accepts-no-password", "fault", with_password, "handshake.password", "serves those who don't offer a password"},
+    {"compares-beginnings", "fault", with_password, "handshake.password", "accepts a password that the right one begins with"},
+    {"ignores-user", "fault", with_password, "handshake.password", "looks at the password only"},
+    {"dials-before-password", "fault", with_password, "handshake.password", "connects onwards before it looks at the password"},
+    {"hangs-on-wrong-password", "fault", with_password, "handshake.password", "keeps the client waiting whose password is wrong"},
+    {"merges-pieces-wrongly", "fault", any_protocol, "handshake.cut", "loses a byte where a message comes in pieces (strict)"},
+    {"crashes-on-pieces", "fault", any_protocol, "handshake.cut", "crashes where a message comes in pieces (strict)"},
+    {"mangles-early-data", "fault", any_protocol, "handshake.early_data", "changes what the client sends before the reply (strict)"},
+    {"cuts-long-names", "fault", any_protocol, "handshake.name", "cuts names down to 64 bytes (strict)"},
+    {"crashes-on-long-names", "fault", any_protocol, "handshake.limits", "crashes on a name of more than 253 bytes (strict)"},
+    {"crashes-on-long-passwords", "fault", with_password, "handshake.limits", "crashes on a user and password of 255 bytes each (strict)"},
+    {"counts-methods-to-127", "fault", socks5, "handshake.limits", "serves nobody who offers more than 127 methods (strict)"},
+    {"hangs-on-long-headers", "fault", http, "handshake.limits", "keeps the client waiting whose header is too long (strict)"},
+    {"ignores-version", "fault", socks, "handshake.invalid", "takes every version for its own (strict)"},
+    {"ignores-command", "fault", any_protocol, "handshake.invalid", "takes every command for CONNECT (strict)"},
+    {"ignores-address-type", "fault", socks5, "handshake.invalid", "connects for address types that do not exist (strict)"},
+    {"needs-no-method", "fault", socks5, "handshake.invalid", "takes no authentication for granted, also where it is not offered (strict)"},
+    {"wraps-ports", "fault", http, "handshake.invalid", "keeps 16 bits of a port (strict)"},
+    {"refuses-out-of-form", "fault", any_protocol, "handshake.invalid", "refuses by a line of text (strict)"},
+    {"dials-before-refusing", "fault", any_protocol, "handshake.invalid", "connects onwards before it refuses (strict)"},
+    {"hangs-on-nonsense", "fault", any_protocol, "handshake.invalid", "keeps the client waiting whose request is bad (strict)"},
+    {"stops-after-nonsense", "fault", any_protocol, "handshake.invalid", "accepts nothing after a bad request (strict)"},
+    {"crashes-on-nonsense", "fault", any_protocol, "handshake.invalid", "crashes on a bad request (strict)"},
+    {"serves-truncated", "fault", any_protocol, "handshake.truncated", "connects onwards for a request that is cut off (strict)"},
+    {"hangs-on-truncated", "fault", any_protocol, "handshake.truncated", "keeps the client waiting whose request is cut off (strict)"},
     {"accepts-bad-requests", "fault", asking, "connections.one_to_one", "connects onwards whatever it was asked (strict)"},
 
     // Data, seen at once

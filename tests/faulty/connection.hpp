@@ -117,11 +117,15 @@ inline Endpoint reported(Endpoint source, const Settings& settings) {
 }
 
 inline std::unique_ptr<Handshake> new_handshake(std::string_view mode) {
-    if (mode == "socks5") {
-        return std::make_unique<Socks5Handshake>();
+    const bool wants_password = mode.ends_with("-password");
+    if (mode.starts_with("socks5")) {
+        return std::make_unique<Socks5Handshake>(wants_password);
     }
-    if (mode == "connect") {
-        return std::make_unique<HttpHandshake>();
+    if (mode.starts_with("connect")) {
+        return std::make_unique<HttpHandshake>(wants_password);
+    }
+    if (mode == "socks4") {
+        return std::make_unique<Socks4Handshake>();
     }
     return std::make_unique<PlainHandshake>(mode == "announce");
 }
@@ -176,9 +180,29 @@ inline bool begins(Descriptor& client) {
 
 /// Reads what the client asks for; false: it was refused.
 inline bool is_granted(Handshake& handshake, Descriptor& client, const Settings& settings) {
-    const bool is_good = handshake.read_request(client.get(), settings.target);
+    bool is_good = false;
+    try {
+        is_good = handshake.read_request(client.get(), settings.target);
+    } catch (const Gone&) {
+        if (is("serves-truncated")) {
+            return true;
+        }
+        if (is("hangs-on-truncated")) {
+            hang();
+        }
+        throw;
+    }
     if (is("accepts-bad-requests")) {
         return true;
+    }
+    if (!is_good || !handshake.is_allowed()) {
+        if (is("hangs-on-nonsense")) {
+            hang();
+        }
+        process.has_stopped = process.has_stopped || is("stops-after-nonsense");
+        if (is("crashes-on-nonsense")) {
+            crash();
+        }
     }
     if (!is_good) {
         close_politely(client);
@@ -228,6 +252,15 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
     if (is("late-reply")) {
         pause_mostly_at_first();
     }
+    if (is("data-before-reply") && is_readable(server->get(), 50)) {
+        char data[4096];
+        const auto count = ::recv(server->get(), data, sizeof data, 0);
+        write_all(client.get(), {data, static_cast<std::size_t>(std::max<ssize_t>(count, 0))});
+    }
+    if (is("mangles-early-data") && is_readable(client.get(), 20)) {
+        const auto byte = read_exactly(client.get(), 1)[0];
+        write_all(server->get(), std::string(1, static_cast<char>(byte ^ 1)));
+    }
     auto reply = success(*server);
     reply += is("stray-byte-after-reply") ? "!" : is("replies-twice") ? reply : "";
     if (is("glued-reply")) {
@@ -249,7 +282,8 @@ inline std::unique_ptr<Relay> open_connection(Descriptor client, const Settings&
         return nullptr;
     }
     std::optional<Descriptor> early;
-    if (is("dials-early")) {
+    const bool waits = is("dials-before-password") || is("dials-before-refusing");
+    if (is("dials-early") || (waits && is_readable(client.get(), -1))) {
         early = dial(settings);
     }
     const auto handshake = new_handshake(settings.mode);

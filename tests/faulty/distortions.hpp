@@ -27,6 +27,7 @@ struct Process {
     std::atomic<int> client_resets = 0;
     std::atomic<int> unreachable = 0; // how often the target was
     std::atomic<int> pieces = 0;
+    std::atomic<bool> has_stopped = false;
     std::atomic<int> not_asked = 0; // clients that have not begun their handshake
     std::atomic<bool> is_stopping = false;
 
@@ -37,12 +38,6 @@ struct Process {
 
 inline Process process;
 static_assert(std::atomic<int>::is_always_lock_free); // the signal handler reads them
-
-[[noreturn]] inline void crash() {
-    ::signal(SIGSEGV, SIG_DFL);
-    ::raise(SIGSEGV);
-    std::abort();
-}
 
 inline std::string replace_all(std::string_view data, std::string_view from, std::string_view to) {
     std::string result;

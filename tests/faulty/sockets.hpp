@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -33,6 +36,12 @@ inline void sleep_for(std::chrono::milliseconds duration) {
 }
 
 /// Waits as if for ever: an hour is longer than any test.
+[[noreturn]] inline void crash() {
+    ::signal(SIGSEGV, SIG_DFL);
+    ::raise(SIGSEGV);
+    std::abort();
+}
+
 [[noreturn]] inline void hang() {
     for (;;) {
         sleep_for(1h);
@@ -198,9 +207,42 @@ inline bool is_readable(int fd, int timeout) {
     return ::poll(&ready, 1, timeout) > 0;
 }
 
+/// How many bytes can be read at once.
+inline std::size_t readable_bytes(int fd) {
+    int count = 0;
+    ::ioctl(fd, FIONREAD, &count);
+    return static_cast<std::size_t>(count);
+}
+
+/// What comes next is the first byte of a message of the handshake.
+inline void begin_message(int fd) {
+    is_readable(fd, -1);
+}
+
+/// Faults of those for whom a message is what they read at once.
+inline void require_whole(int fd, std::size_t count) {
+    if (readable_bytes(fd) >= count) {
+        return;
+    }
+    if (is("needs-whole-messages")) {
+        throw Gone{"a message was cut up"};
+    }
+    if (is("crashes-on-pieces") && is_readable(fd, 1000)) {
+        char byte = 0;
+        if (::recv(fd, &byte, 1, MSG_PEEK) > 0) { // and not an end of the stream
+            crash();
+        }
+    }
+    if (is("merges-pieces-wrongly") && is_readable(fd, -1)) {
+        char byte = 0;
+        ::recv(fd, &byte, 1, 0);
+    }
+}
+
 /// Exactly this many bytes, however they are cut up.
 inline std::string read_exactly(int fd, std::size_t count) {
     std::string data(count, '\0');
+    require_whole(fd, count);
     for (std::size_t done = 0; done < count;) {
         const auto result = ::recv(fd, data.data() + done, count - done, 0);
         if (result > 0) {
@@ -237,6 +279,14 @@ inline void discard(int fd, std::chrono::milliseconds duration) {
             ::recv(fd, data, sizeof data, 0) <= 0) {
             return;
         }
+    }
+}
+
+/// A message of the handshake has been read.
+inline void end_message(int fd) {
+    if (is("reads-ahead")) {
+        char data[4096];
+        static_cast<void>(::recv(fd, data, sizeof data, MSG_DONTWAIT));
     }
 }
 

@@ -5,8 +5,9 @@
 //   faulty_tunnel --list    name, kind, modes, check that is to find it, description
 //
 // MODE: announce (the client is first told in a line of text where the tunnel connects from),
-// forward (it is told nothing), socks5 (with a user and password where FAULTY_TUNNEL_AUTH is set to
-// user:password) or connect (HTTP). Whatever a client asks for, the target above is the only one.
+// forward (it is told nothing), socks5, socks4 or connect (HTTP); socks5-password and
+// connect-password want the user "user" with the password "password". Whatever a client asks for,
+// the target above is the only one.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -191,7 +192,7 @@ bool admits(Descriptor& client) {
 /// Waits for a client; none: there was an error, or nothing came for a while.
 Descriptor accept_client(const Descriptor& listener) {
     constexpr int most_silent = 8;
-    while ((is("limits-silent") && process.not_asked >= most_silent) ||
+    while (process.has_stopped || (is("limits-silent") && process.not_asked >= most_silent) ||
            (is("stops-after-client-reset") && process.client_resets > 0)) {
         sleep_for(5ms);
     }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <test_tunnel/handshakes/http_connect.hpp>
-#include <test_tunnel/handshakes/socks5.hpp>
 #include <test_tunnel/tunnel.hpp>
 
 #include <charconv>
@@ -33,15 +31,28 @@ public:
                       std::to_string(target.port), behaviour_, mode_});
     }
 
-    std::optional<test_tunnel::Endpoint> handshake(test_tunnel::Socket& client,
-                                                   const test_tunnel::AddrPort& svc) override {
+    test_tunnel::Protocol protocol() const override {
         if (mode_ == "socks5") {
-            return test_tunnel::socks5_connect(client, svc.listen());
+            return test_tunnel::Socks5Options{};
+        }
+        if (mode_ == "socks5-password") {
+            return test_tunnel::Socks5Options{.user = "user", .password = "password"};
+        }
+        if (mode_ == "socks4") {
+            return test_tunnel::Socks4Options{};
         }
         if (mode_ == "connect") {
-            return test_tunnel::http_connect(client, svc.listen());
+            return test_tunnel::HttpConnectOptions{};
         }
-        return mode_ == "announce" ? announced(client) : std::nullopt;
+        if (mode_ == "connect-password") {
+            return test_tunnel::HttpConnectOptions{.user = "user", .password = "password"};
+        }
+        return {};
+    }
+
+    std::optional<test_tunnel::Endpoint> handshake(test_tunnel::Socket& client,
+                                                   const test_tunnel::AddrPort& svc) override {
+        return mode_ == "announce" ? announced(client) : TestTunnel::handshake(client, svc);
     }
 
 private:

@@ -64,6 +64,18 @@ constexpr Words words_of(Refuses value) {
     return {};
 }
 
+constexpr Words words_of(EarlyData value) {
+    switch (value) {
+        case EarlyData::with_handshake:
+            return {"all of the handshake, and data behind it", "EarlyData::with_handshake"};
+        case EarlyData::with_request:
+            return {"data behind the request", "EarlyData::with_request"};
+        case EarlyData::none:
+            return {"nothing", "EarlyData::none"};
+    }
+    return {};
+}
+
 /// What is to be said of a trait; all empty where all is as it should be.
 struct Verdict {
     std::string note{};

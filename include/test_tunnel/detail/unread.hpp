@@ -25,4 +25,16 @@ inline std::size_t unread_at([[maybe_unused]] const Endpoint& local,
     return 0;
 }
 
+/// How many bytes wait at the end `local` of a connection to be read by its owner; 0 where it is
+/// not known.
+inline std::size_t unread_bytes_at([[maybe_unused]] const Endpoint& local,
+                                   [[maybe_unused]] const Endpoint& remote) {
+#if TEST_TUNNEL_LINUX
+    const auto socket = SockDiag::connection(local, remote);
+    return socket ? socket->unread : 0;
+#else
+    return 0;
+#endif
+}
+
 } // namespace test_tunnel::detail

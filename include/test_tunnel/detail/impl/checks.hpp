@@ -14,6 +14,7 @@
 #include "../../checks/connections.hpp"
 #include "../../checks/data.hpp"
 #include "../../checks/flow.hpp"
+#include "../../checks/handshake.hpp"
 #include "../../checks/hello.hpp"
 #include "../../checks/idle.hpp"
 #include "../../checks/reset.hpp"
@@ -41,6 +42,7 @@ TEST_TUNNEL_INLINE std::vector<Check> checks() {
     add(check::flow_checks);
     add(check::connection_checks);
     add(check::target_checks);
+    add(check::handshake_checks);
     add(check::stop_checks);
     return result;
 }

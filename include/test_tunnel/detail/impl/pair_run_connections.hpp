@@ -63,6 +63,16 @@ TEST_TUNNEL_INLINE Socket PairRun::connect_client() {
     return tunnel_.connect_client(*this);
 }
 
+TEST_TUNNEL_INLINE Protocol PairRun::protocol() const {
+    return tunnel_.protocol();
+}
+
+TEST_TUNNEL_INLINE Socket PairRun::open_client() {
+    auto client = connect_client();
+    tunnel_.open_client(client);
+    return client;
+}
+
 TEST_TUNNEL_INLINE std::optional<Endpoint> PairRun::handshake(Socket& client) {
     step("handshake", "the tool does its part of the handshake", Party::client);
     tunnel_.open_client(client);
