@@ -14,8 +14,10 @@
 #include "behaviours.hpp"
 #include "distortions.hpp"
 #include "handshakes.hpp"
+#include "http.hpp"
 #include "relay.hpp"
 #include "sockets.hpp"
+#include "socks.hpp"
 
 struct Settings {
     Endpoint listen;

@@ -148,7 +148,10 @@ inline void name(PairRun& run) {
     Attempt result{Answer::served};
     for (const auto& each : names) {
         auto socket = run.open_client();
-        run.step("by name", fmt::format("'{}' is known to the tool as {}", each, target.address),
+        constexpr std::size_t most = 64;
+        const auto shown = each.size() <= most ? fmt::format("'{}'", each)
+                                               : fmt::format("a name of {} bytes", each.size());
+        run.step("by name", fmt::format("{} is known to the tool as {}", shown, target.address),
                  Party::client, Party::tool);
         HandshakeClient client{socket};
         const auto named = with_name(protocol, each);

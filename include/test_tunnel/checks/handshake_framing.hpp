@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -120,35 +120,33 @@ inline std::vector<std::size_t> places_to_cut(std::string_view text) {
 /// TCP keeps no boundaries: a request is the same however it is cut up (RFC 9293 §3.8).
 inline void cut(PairRun& run) {
     const auto protocol = need_protocol(run);
-    const auto size = script_of(protocol, run.pair().svc_listen.listen()).whole().size();
-    std::vector<std::size_t> every(size);
-    for (std::size_t at = 0; at < size; ++at) {
-        every[at] = at + 1;
-    }
+    const auto whole = script_of(protocol, run.pair().svc_listen.listen()).whole();
+    std::vector<std::size_t> every(whole.size());
+    std::iota(every.begin(), every.end(), std::size_t{1});
     std::vector<std::vector<std::size_t>> trials{every};
-    for (const auto at :
-         places_to_cut(script_of(protocol, run.pair().svc_listen.listen()).whole())) {
+    for (const auto at : places_to_cut(whole)) {
         trials.push_back({at});
     }
-    Attempt attempt{Answer::served};
-    for (std::size_t i = 0; i < trials.size() && attempt.answer == Answer::served; ++i) {
+    Attempt result{Answer::served};
+    for (std::size_t i = 0; i < trials.size() && result.answer == Answer::served; ++i) {
         const auto steps = run.steps();
-        const auto where = i == 0 ? std::string{"behind every byte"}
-                                  : fmt::format("behind byte {} of {}", trials[i].front(), size);
-        attempt = in_pieces(run, protocol, trials[i], where);
+        const auto where =
+            i == 0 ? std::string{"behind every byte"}
+                   : fmt::format("behind byte {} of {}", trials[i].front(), whole.size());
+        result = in_pieces(run, protocol, trials[i], where);
         run.require_no_stranger();
-        if (attempt.answer == Answer::served) {
+        if (result.answer == Answer::served) {
             run.forget_steps(steps);
         }
     }
     const auto expected = run.expected();
     try {
         run.judge<bool>("takes_pieces", "a request that arrives in pieces is served",
-                        run.traits().takes_pieces, attempt.answer == Answer::served, true);
+                        run.traits().takes_pieces, result.answer == Answer::served, true);
     } catch (const Unexpected& error) {
-        throw Unexpected{expected, fmt::format("{}\n{}", error.actual(), attempt.text)};
+        throw Unexpected{expected, fmt::format("{}\n{}", error.actual(), result.text)};
     }
-    if (attempt.answer != Answer::served) {
+    if (result.answer != Answer::served) {
         run.sentinel();
     }
 }
@@ -241,7 +239,8 @@ inline void glued(PairRun& run) {
         throw NotApplicable{"it connects only when the client has spoken (Traits::speaks_first)"};
     }
     const auto total = script_of(protocol, run.pair().svc_listen.listen()).whole().size();
-    const auto greeting = run.pattern().bytes(0, size);
+    // No reply of any protocol begins like that.
+    const auto greeting = "Greetings! " + run.pattern().bytes(0, size);
     auto socket = run.open_client();
     std::vector<Socket> servers;
     std::size_t sent = 0;

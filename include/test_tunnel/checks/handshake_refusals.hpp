@@ -223,13 +223,14 @@ inline void try_requests(PairRun& run, const Protocol& protocol,
         run.sentinel();
         run.forget_steps(steps);
     }
-    run.step("requests", "what the protocol forbids is refused, and connects to nobody",
+    run.step("odd requests", "each of them is refused, answered or served as its protocol demands",
              Party::client, Party::tool);
     if (!undeclared.empty()) {
-        throw Unexpected{
-            run.expected(),
-            fmt::format("a tool that is known to do so has to declare Traits::accepts = {{{}}}:{}",
-                        detail::joined(undeclared, ", "), complaints)};
+        throw Unexpected{run.expected(),
+                         fmt::format("{} of {} are not; a tool that is known for it has to declare "
+                                     "Traits::accepts = {{{}}}{}",
+                                     undeclared.size(), requests.size(),
+                                     detail::joined(undeclared, ", "), complaints)};
     }
     if (run.traits().connects_eagerly != true) {
         require_no_arrival(run, run.wait(500ms));

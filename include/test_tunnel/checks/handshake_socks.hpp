@@ -58,8 +58,8 @@ inline std::vector<OddRequest> odd_socks5(const Endpoint& target, const Socks5Op
     greeting("socks5.greeting.no_methods", "a greeting without methods", "\x05\x00"s);
     greeting("socks5.greeting.unknown_method",
              "a greeting with a method that does not exist (0x7f)", "\x05\x01\x7f");
-    request("socks5.request.version", "version 4 in the request", "RFC 1928 §4",
-            with_byte(good.request, 0, '\x04'));
+    request("socks5.request.version", "version 6 in the request", "RFC 1928 §4",
+            with_byte(good.request, 0, '\x06'));
     request("socks5.request.command_0", "the command 0x00", "RFC 1928 §4",
             with_byte(good.request, 1, '\x00'));
     request("socks5.request.command_255", "the command 0xff", "RFC 1928 §4",
