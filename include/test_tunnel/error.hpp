@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
@@ -96,8 +97,20 @@ public:
 
     [[nodiscard]] int code() const noexcept { return code_; }
 
+protected:
+    /// With a text of its own.
+    SystemError(int code, const std::string& text) : Error{text}, code_{code} {}
+
 private:
     int code_;
+};
+
+/// A stream was cut short: TCP has ended it, but the protocol above it has not, as TLS does by
+/// close_notify. It says no more about the data than a reset does, and counts as one: `code()` is
+/// ECONNRESET.
+class Truncated : public SystemError {
+public:
+    explicit Truncated(const std::string& text) : SystemError{ECONNRESET, text} {}
 };
 
 /// A deadline passed; the text says what was being waited for.

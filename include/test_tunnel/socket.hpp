@@ -22,7 +22,9 @@
 #include "detail/system.hpp"
 #include "detail/text.hpp"
 #include "detail/unique_fd.hpp"
+#include "detail/wait_for_sockets.hpp"
 #include "error.hpp"
+#include "layer.hpp"
 #include "watch.hpp"
 
 namespace test_tunnel {
@@ -44,8 +46,21 @@ public:
     /// What to look after while a call waits; nothing, once it no longer exists.
     void watch(std::weak_ptr<Watch> watch) { watch_ = std::move(watch); }
 
-    /// The descriptor, still owned by the socket; -1 after `close`.
+    /// The descriptor, still owned by the socket; -1 after `close`. Where there is a layer, whether
+    /// it can be read says nothing: `event` is made for that.
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+    /// From now on all that is read and written goes through `layer`, which counts as having
+    /// written something. Throws InvalidConfig where there is a layer already.
+    void set_layer(std::unique_ptr<Layer> layer);
+
+    /// The layer, or nothing.
+    [[nodiscard]] const Layer* layer() const noexcept { return layer_.get(); }
+
+    /// To be waited for, together with those of others: POLLIN, POLLOUT.
+    [[nodiscard]] detail::SocketEvent event(short events) const noexcept {
+        return {.fd = fd(), .layer = layer_.get(), .events = events};
+    }
 
     /// This end's endpoint.
     [[nodiscard]] Endpoint local() const;
@@ -94,6 +109,10 @@ public:
     /// Writes as much of it as is taken without waiting; returns how much that was.
     [[nodiscard]] std::size_t try_write(std::string_view data);
 
+    /// Whether a layer could not yet send all that it has taken: the next write will, and so does
+    /// whoever waits for an event of this socket.
+    [[nodiscard]] bool has_unsent() const noexcept { return layer_ && layer_->has_unsent(); }
+
     /// How many bytes have been written so far.
     [[nodiscard]] std::uint64_t written() const noexcept { return written_; }
 
@@ -108,8 +127,11 @@ public:
     void shutdown_write();
 
     /// Ends the connection. Data that has arrived and was not read turns this into a reset: that
-    /// is TCP's rule (RFC 9293 §3.6.1).
-    void close() noexcept { fd_.reset(); }
+    /// is TCP's rule (RFC 9293 §3.6.1). A layer ends it in its own way first.
+    void close() noexcept {
+        layer_.reset();
+        fd_.reset();
+    }
 
     /// Ends the connection by a reset (RST): what is under way may be lost on both sides.
     void reset() noexcept;
@@ -126,6 +148,7 @@ private:
     Duration timeout_;
     std::weak_ptr<Watch> watch_;
     std::uint64_t written_ = 0;
+    std::unique_ptr<Layer> layer_;
 };
 
 /// A TCP socket with the timeout of `config`, address reuse on, bound to `endpoint`; an IPv6 socket
@@ -144,241 +167,6 @@ inline Socket bind_to(const Config& config, const Endpoint& endpoint) {
     return result;
 }
 
-namespace detail {
-
-inline void enable_option(int fd, int level, int option, std::string_view name) {
-    const int on = 1;
-    checked(::setsockopt(fd, level, option, &on, sizeof on), name);
-}
-
-template <typename Call>
-Endpoint socket_name(Call call, int fd, std::string_view name) {
-    SocketAddress address;
-    checked(call(fd, address.data(), address.length()), name);
-    return address.endpoint();
-}
-
-} // namespace detail
-
-inline Socket::Socket(Family family, Duration timeout) : timeout_{timeout} {
-    // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): family_id may throw first
-    const bool ipv6 = family_id(family) == '6';
-    fd_ = detail::UniqueFd{
-        detail::checked(::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC, 0),
-                        ipv6 ? "socket(AF_INET6)" : "socket(AF_INET)")};
-    detail::set_nonblocking(fd());
-    // What a test writes is sent when it is written; accepted sockets inherit it on Linux.
-    detail::enable_option(fd(), IPPROTO_TCP, TCP_NODELAY, "setsockopt(TCP_NODELAY)");
-    if (ipv6) {
-        detail::enable_option(fd(), IPPROTO_IPV6, IPV6_V6ONLY, "setsockopt(IPV6_V6ONLY)");
-    }
-}
-
-inline Endpoint Socket::local() const {
-    return detail::socket_name(::getsockname, fd(), "getsockname");
-}
-
-inline Endpoint Socket::peer() const {
-    return peer_ ? *peer_ : detail::socket_name(::getpeername, fd(), "getpeername");
-}
-
-/// "192.0.2.1:6375 → 127.0.0.1:6374": this end first.
-inline std::string Socket::name() const {
-    detail::SocketAddress here;
-    const bool known = ::getsockname(fd(), here.data(), here.length()) == 0;
-    return fmt::format("{} → {}", known ? here.endpoint().text() : "(closed)",
-                       peer_ ? peer_->text() : "(nobody)");
-}
-
-inline void Socket::wait(short events, std::string_view awaited) const {
-    const auto watch = watch_.lock();
-    detail::wait_for(fd(), events, timeout_, watch.get(), fmt::format("{} ({})", awaited, name()));
-}
-
-inline void Socket::bind(const Endpoint& endpoint) {
-    detail::enable_option(fd(), SOL_SOCKET, SO_REUSEADDR, "setsockopt(SO_REUSEADDR)");
-    detail::SocketAddress address{endpoint};
-    if (::bind(fd(), address.data(), *address.length()) == -1) {
-        const int error = errno;
-        throw SystemError{fmt::format("bind to {}", endpoint), error};
-    }
-}
-
-inline void Socket::listen(int backlog) {
-    if (::listen(fd(), backlog) == -1) {
-        const int error = errno;
-        throw SystemError{fmt::format("listen on {}", local()), error};
-    }
-}
-
-inline std::optional<Socket> Socket::try_accept() {
-    for (;;) {
-        detail::SocketAddress from;
-        detail::UniqueFd accepted{detail::retry_eintr(
-            [&] { return ::accept4(fd(), from.data(), from.length(), SOCK_CLOEXEC); })};
-        if (accepted) {
-            detail::set_nonblocking(accepted.get());
-            return Socket{std::move(accepted), from.endpoint(), *this};
-        }
-        const int error = errno;
-        if (error == EAGAIN || error == EWOULDBLOCK) {
-            return std::nullopt;
-        }
-        if (error != ECONNABORTED) { // a client that has gone again: take the next
-            throw SystemError{fmt::format("accept on {}", local()), error};
-        }
-    }
-}
-
-inline Socket Socket::accept() {
-    for (;;) {
-        if (auto accepted = try_accept()) {
-            return *std::move(accepted);
-        }
-        wait(POLLIN, "a connection");
-    }
-}
-
-inline bool Socket::try_connect(const Endpoint& endpoint) {
-    peer_ = endpoint;
-    detail::SocketAddress address{endpoint};
-    int result = ::connect(fd(), address.data(), *address.length());
-    int error = result == -1 ? errno : 0;
-    if (error == EINPROGRESS || error == EINTR) {
-        wait(POLLOUT, "the connection to be made");
-        socklen_t length = sizeof error;
-        result = ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length);
-        detail::checked(result, "getsockopt(SO_ERROR)");
-    }
-    if (error == ECONNREFUSED) {
-        return false;
-    }
-    if (error != 0) {
-        throw SystemError{fmt::format("connect {}", name()), error};
-    }
-    return true;
-}
-
-inline void Socket::connect(const Endpoint& endpoint) {
-    if (!try_connect(endpoint)) {
-        throw SystemError{fmt::format("connect {}", name()), ECONNREFUSED};
-    }
-}
-
-inline std::size_t Socket::read_some(char* buffer, std::size_t size) {
-    for (;;) {
-        if (const auto watch = watch_.lock()) {
-            // A tool that never stops to write must not keep the call from ending either.
-            watch->require_time("data");
-        }
-        if (const auto count = try_read(buffer, size)) {
-            return *count;
-        }
-        wait(POLLIN, "data");
-    }
-}
-
-inline std::optional<std::size_t> Socket::try_read(char* buffer, std::size_t size) {
-    const auto count = detail::retry_eintr([&] { return ::recv(fd(), buffer, size, 0); });
-    const int error = errno;
-    if (count >= 0) {
-        return static_cast<std::size_t>(count);
-    }
-    if (error != EAGAIN && error != EWOULDBLOCK) {
-        throw SystemError{fmt::format("read ({})", name()), error};
-    }
-    return std::nullopt;
-}
-
-inline std::string Socket::read(std::size_t size) {
-    std::string result(size, '\0');
-    std::size_t filled = 0;
-    while (filled < size) {
-        const auto count = read_some(result.data() + filled, size - filled);
-        if (count == 0) {
-            throw Unexpected{fmt::format("{} bytes ({})", size, name()),
-                             detail::bytes_around(std::string_view{result}.substr(0, filled),
-                                                  filled, ", then end of stream")};
-        }
-        filled += count;
-    }
-    return result;
-}
-
-inline void Socket::read_end() {
-    std::array<char, 256> extra{};
-    std::size_t count = 0;
-    const auto expected = [&] { return fmt::format("end of stream ({})", name()); };
-    try {
-        count = read_some(extra.data(), extra.size());
-    } catch (const SystemError& error) {
-        throw Unexpected{expected(), error.what()};
-    }
-    if (count > 0) {
-        throw Unexpected{expected(), detail::bytes_around({extra.data(), count}, 0)};
-    }
-}
-
-inline std::size_t Socket::pending() const {
-    int count = 0;
-    detail::checked(::ioctl(fd(), FIONREAD, &count), "ioctl(FIONREAD)");
-    return static_cast<std::size_t>(count);
-}
-
-inline void Socket::write(std::string_view data) {
-    while (!data.empty()) {
-        if (const auto watch = watch_.lock()) {
-            watch->require_time("data to be taken");
-        }
-        const auto count = try_write(data);
-        data.remove_prefix(count);
-        if (count == 0) {
-            wait(POLLOUT, "data to be taken");
-        }
-    }
-}
-
-inline std::size_t Socket::try_write(std::string_view data) {
-    if (data.empty()) {
-        return 0;
-    }
-    const auto count =
-        detail::retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); });
-    const int error = errno;
-    if (count >= 0) {
-        written_ += static_cast<std::uint64_t>(count);
-        return static_cast<std::size_t>(count);
-    }
-    if (error != EAGAIN && error != EWOULDBLOCK) {
-        throw SystemError{fmt::format("write ({})", name()), error};
-    }
-    return 0;
-}
-
-inline void Socket::set_receive_buffer(std::size_t size) {
-    const int value = static_cast<int>(size);
-    detail::checked(::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &value, sizeof value),
-                    "setsockopt(SO_RCVBUF)");
-}
-
-inline void Socket::acknowledge_now() noexcept {
-#if TEST_TUNNEL_LINUX
-    const int on = 1;
-    ::setsockopt(fd(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-#endif
-}
-
-inline void Socket::shutdown_write() {
-    if (::shutdown(fd(), SHUT_WR) == -1) {
-        const int error = errno;
-        throw SystemError{fmt::format("shutdown ({})", name()), error};
-    }
-}
-
-inline void Socket::reset() noexcept {
-    const linger now{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close();
-}
-
 } // namespace test_tunnel
+
+#include "detail/socket.hpp"

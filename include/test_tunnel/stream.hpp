@@ -16,6 +16,7 @@
 
 #include "deadline.hpp"
 #include "detail/text.hpp"
+#include "detail/wait_for_sockets.hpp"
 #include "error.hpp"
 #include "pattern.hpp"
 #include "socket.hpp"
@@ -192,6 +193,9 @@ inline bool write_some(Stream& stream, std::span<char> buffer) {
                 ++stream.next_piece;
             }
         }
+        if (stream.from.has_unsent()) {
+            static_cast<void>(stream.from.try_write({}));
+        }
         if (stream.ends && !stream.shut_down && stream.written == stream.size) {
             stream.shut_down = true;
             stream.from.shutdown_write();
@@ -245,29 +249,30 @@ inline bool transfer(std::span<Stream> streams, const std::weak_ptr<Watch>& watc
     const std::span<char> buffer{memory.get(), buffer_size};
     const auto guard = watch.lock();
     auto deadline = Deadline::after(options.patience);
-    std::vector<pollfd> fds;
+    std::vector<detail::SocketEvent> events;
     for (;;) {
         const bool enough = options.soft_end && options.soft_end->passed();
         bool progress = false;
         bool done = true;
-        fds.clear();
+        events.clear();
         for (auto& stream : streams) {
             if (enough) {
                 stream.size = std::min(stream.size, std::max<std::uint64_t>(stream.written, 1));
             }
             const bool must_end = stream.ends && !stream.shut_down;
-            if (detail::wants_to_write(stream) || (must_end && stream.broken.empty())) {
+            if (detail::wants_to_write(stream) ||
+                (stream.broken.empty() && (must_end || stream.from.has_unsent()))) {
                 progress |= detail::write_some(stream, buffer);
             }
             if (detail::wants_to_read(stream)) {
                 progress |= detail::read_some(stream, buffer, streams);
             }
             done = done && detail::is_done(stream);
-            if (detail::wants_to_write(stream)) {
-                fds.push_back({.fd = stream.from.fd(), .events = POLLOUT, .revents = 0});
+            if (detail::wants_to_write(stream) || stream.from.has_unsent()) {
+                events.push_back(stream.from.event(POLLOUT));
             }
             if (detail::wants_to_read(stream)) {
-                fds.push_back({.fd = stream.to.fd(), .events = POLLIN, .revents = 0});
+                events.push_back(stream.to.event(POLLIN));
             }
         }
         if (done) {
@@ -287,7 +292,7 @@ inline bool transfer(std::span<Stream> streams, const std::weak_ptr<Watch>& watc
             if (guard) {
                 guard->require_time(awaited);
             }
-        } else if (!detail::wait_for(fds, deadline, guard.get(), awaited)) {
+        } else if (!detail::wait_for_sockets(events, deadline, guard.get(), awaited)) {
             if (options.may_stall) {
                 return false;
             }

@@ -153,24 +153,24 @@ inline void exchange(PairRun& run, Connection& connection, const OddBytes& odd) 
     const auto soft_end = run.soft_end();
     constexpr std::size_t buffer_size = 65536;
     std::string buffer(buffer_size, '\0');
-    std::vector<pollfd> fds;
+    std::vector<detail::SocketEvent> events;
     for (;;) {
         bool progress = false;
-        fds.clear();
+        events.clear();
         for (auto& text : texts) {
             if (soft_end && soft_end->passed()) {
                 text.bytes = text.bytes.substr(0, std::max<std::size_t>(text.written, 1));
             }
             progress |= text.read < text.bytes.size() && advance(text, odd, buffer);
-            if (text.written < text.bytes.size()) {
-                fds.push_back({.fd = text.from.fd(), .events = POLLOUT, .revents = 0});
+            if (text.written < text.bytes.size() || text.from.has_unsent()) {
+                events.push_back(text.from.event(POLLOUT));
             }
             if (text.read < text.bytes.size()) {
-                fds.push_back({.fd = text.to.fd(), .events = POLLIN, .revents = 0});
+                events.push_back(text.to.event(POLLIN));
             }
         }
         constexpr std::string_view awaited = "the bytes to arrive";
-        if (fds.empty()) {
+        if (events.empty()) {
             return;
         }
         if (progress) {
@@ -181,7 +181,7 @@ inline void exchange(PairRun& run, Connection& connection, const OddBytes& odd) 
         // A tool may hold its last piece back until the one before it is acknowledged.
         server.acknowledge_now();
         client.acknowledge_now();
-        if (!detail::wait_for(fds, deadline, watch.get(), awaited)) {
+        if (!detail::wait_for_sockets(events, deadline, watch.get(), awaited)) {
             const auto& late = texts[0].read < texts[0].bytes.size() ? texts[0] : texts[1];
             fail(late, late.read, {},
                  fmt::format("nothing for {} at {}, {} bytes having been written",

@@ -83,9 +83,9 @@ inline bool answer(PairRun& run, Stream& stream, std::size_t size) {
 
 /// Nobody writes: whether the stream ends all the same. Anything else must not come.
 inline bool ends_in_silence(PairRun& run, Socket& reader, Duration duration) {
-    pollfd entry{.fd = reader.fd(), .events = POLLIN, .revents = 0};
     const auto watch = lenient(run);
-    if (!detail::wait_for({&entry, 1}, Deadline{Clock::now() + duration}, watch.get(), "silence")) {
+    if (!detail::wait_for_socket(reader.event(POLLIN), Deadline{Clock::now() + duration},
+                                 watch.get(), "silence")) {
         return false;
     }
     try {

@@ -67,15 +67,16 @@ inline void burst(PairRun& run) {
 /// The connection, of those that arrive, on which `tag` does; others that end are let go.
 inline std::optional<Socket> find_by_tag(PairRun& run, std::string_view tag, Deadline deadline) {
     std::vector<Socket> candidates;
-    std::vector<pollfd> fds;
+    std::vector<detail::SocketEvent> events;
     while (!deadline.passed()) {
-        fds.assign(1, {.fd = run.listener().fd(), .events = POLLIN, .revents = 0});
+        events.assign(1, run.listener().event(POLLIN));
         for (const auto& candidate : candidates) {
-            fds.push_back({.fd = candidate.fd(), .events = POLLIN, .revents = 0});
+            events.push_back(candidate.event(POLLIN));
         }
-        detail::wait_for(fds, deadline, run.watch().lock().get(), "a connection to the server");
+        detail::wait_for_sockets(events, deadline, run.watch().lock().get(),
+                                 "a connection to the server");
         for (std::size_t i = candidates.size(); i-- > 0;) {
-            if (fds[i + 1].revents == 0) {
+            if (events[i + 1].revents == 0) {
                 continue;
             }
             try {

@@ -29,10 +29,10 @@ inline void excuse_no_end(PairRun& run) {
 inline std::optional<ResetShows> learn_of_reset(PairRun& run, const View& view) {
     using namespace std::chrono_literals;
     if (!run.traits().passes_eof.value_or(true)) {
-        pollfd entry{.fd = view.far.fd(), .events = POLLIN, .revents = 0};
         const auto watch = lenient(run);
-        const bool shown = detail::wait_for({&entry, 1}, Deadline{Clock::now() + run.wait(1s)},
-                                            watch.get(), "the end of the stream");
+        const bool shown =
+            detail::wait_for_socket(view.far.event(POLLIN), Deadline{Clock::now() + run.wait(1s)},
+                                    watch.get(), "the end of the stream");
         if (!shown) {
             excuse_no_end(run);
             return std::nullopt;

@@ -58,16 +58,16 @@ inline Duration bearable_silence(PairRun& run, Duration duration) {
 /// Unexpected.
 inline void keep_silent(PairRun& run, Connection& connection, Duration duration) {
     const std::array<Socket*, 2> ends{&connection.client, &connection.server};
-    std::array<pollfd, 2> fds{{{.fd = ends[0]->fd(), .events = POLLIN, .revents = 0},
-                               {.fd = ends[1]->fd(), .events = POLLIN, .revents = 0}}};
+    std::array events{ends[0]->event(POLLIN), ends[1]->event(POLLIN)};
     const auto begin = Clock::now();
-    if (!detail::wait_for(fds, Deadline{begin + duration}, run.watch().lock().get(), "silence")) {
+    if (!detail::wait_for_sockets(events, Deadline{begin + duration}, run.watch().lock().get(),
+                                  "silence")) {
         return;
     }
     const auto after = detail::text_of(Clock::now() - begin);
     std::string what;
-    for (std::size_t i = 0; i < fds.size(); ++i) {
-        if (fds.at(i).revents == 0) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        if (events.at(i).revents == 0) {
             continue;
         }
         const auto* const whose = i == 0 ? PairRun::down : PairRun::up;

@@ -117,9 +117,8 @@ inline void failed_handshake(PairRun& run) {
     try {
         client.write("\xff\xfe nonsense\r\n\r\n");
         const auto deadline = Deadline{Clock::now() + run.wait(2s)};
-        std::array<pollfd, 2> fds{{{.fd = client.fd(), .events = POLLIN, .revents = 0},
-                                   {.fd = run.listener().fd(), .events = POLLIN, .revents = 0}}};
-        detail::wait_for(fds, deadline, run.watch().lock().get(), "the tool's answer");
+        std::array events{client.event(POLLIN), run.listener().event(POLLIN)};
+        detail::wait_for_sockets(events, deadline, run.watch().lock().get(), "the tool's answer");
     } catch (const SystemError&) {
         // It does not even listen to that.
     }

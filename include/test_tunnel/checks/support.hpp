@@ -21,9 +21,8 @@ inline std::vector<Socket> arrivals(PairRun& run, std::size_t most, Deadline dea
             result.push_back(*std::move(arrived));
             continue;
         }
-        pollfd entry{.fd = run.listener().fd(), .events = POLLIN, .revents = 0};
-        if (!detail::wait_for({&entry, 1}, deadline, run.watch().lock().get(),
-                              "connections to the server")) {
+        if (!detail::wait_for_socket(run.listener().event(POLLIN), deadline,
+                                     run.watch().lock().get(), "connections to the server")) {
             break;
         }
     }
@@ -32,9 +31,8 @@ inline std::vector<Socket> arrivals(PairRun& run, std::size_t most, Deadline dea
 
 /// For `duration` no connection arrives at the server: no client has asked for one.
 inline void require_no_arrival(PairRun& run, Duration duration) {
-    pollfd entry{.fd = run.listener().fd(), .events = POLLIN, .revents = 0};
-    detail::wait_for({&entry, 1}, Deadline{Clock::now() + duration}, run.watch().lock().get(),
-                     "no connection to the server");
+    detail::wait_for_socket(run.listener().event(POLLIN), Deadline{Clock::now() + duration},
+                            run.watch().lock().get(), "no connection to the server");
     run.require_no_stranger();
 }
 
@@ -44,9 +42,8 @@ enum class Ending { end_of_stream, reset };
 /// How the connection of `socket` ends; nothing where it has not by `deadline`. Throws Unexpected
 /// where bytes come: nobody has written any.
 inline std::optional<Ending> await_ending(PairRun& run, Socket& socket, Deadline deadline) {
-    pollfd entry{.fd = socket.fd(), .events = POLLIN, .revents = 0};
-    if (!detail::wait_for({&entry, 1}, deadline, run.watch().lock().get(),
-                          "the end of the connection")) {
+    if (!detail::wait_for_socket(socket.event(POLLIN), deadline, run.watch().lock().get(),
+                                 "the end of the connection")) {
         return std::nullopt;
     }
     std::array<char, 256> bytes{};

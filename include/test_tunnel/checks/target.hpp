@@ -36,6 +36,9 @@ struct Refusal {
 
 /// Whether anything has arrived at this socket since it was made; false where that is not known.
 inline bool has_received(const Socket& socket) {
+    if (const auto* const layer = socket.layer()) {
+        return layer->received() > 0; // what belongs to the layer itself promises nothing
+    }
 #if TEST_TUNNEL_LINUX
     // Not netinet/tcp.h's structure, which ends before this member; the kernel's begins alike.
     constexpr std::size_t bytes_received = 128;

@@ -104,17 +104,17 @@ TEST_TUNNEL_INLINE Socket PairRun::accept(Socket& client) {
 }
 
 TEST_TUNNEL_INLINE void PairRun::require_silence(std::vector<Socket*> sockets, Duration duration) {
-    std::vector<pollfd> fds;
-    fds.reserve(sockets.size());
+    std::vector<detail::SocketEvent> events;
+    events.reserve(sockets.size());
     for (const auto* socket : sockets) {
-        fds.push_back({.fd = socket->fd(), .events = POLLIN, .revents = 0});
+        events.push_back(socket->event(POLLIN));
     }
     const Deadline deadline{Clock::now() + duration};
-    if (!detail::wait_for(fds, deadline, watch().lock().get(), "silence")) {
+    if (!detail::wait_for_sockets(events, deadline, watch().lock().get(), "silence")) {
         return;
     }
-    for (std::size_t i = 0; i < fds.size(); ++i) {
-        if (fds[i].revents != 0) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        if (events[i].revents != 0) {
             std::array<char, 256> bytes{};
             std::string what;
             try {
@@ -149,10 +149,10 @@ TEST_TUNNEL_INLINE void PairRun::demand_end(Socket& reader, std::string_view nam
         }
         return;
     }
-    pollfd entry{.fd = reader.fd(), .events = POLLIN, .revents = 0};
     using namespace std::chrono_literals;
-    const bool ended = detail::wait_for({&entry, 1}, Deadline{Clock::now() + wait(1s)},
-                                        watch().lock().get(), "the end of the stream");
+    const bool ended =
+        detail::wait_for_socket(reader.event(POLLIN), Deadline{Clock::now() + wait(1s)},
+                                watch().lock().get(), "the end of the stream");
     if (ended) {
         tunnel_.expect_read(reader, {}, name);
     }
@@ -223,8 +223,8 @@ TEST_TUNNEL_INLINE bool PairRun::carries(Connection& connection, Duration patien
     auto& [client, server] = connection;
     const auto text = pattern(said_++).bytes(0, 16);
     client.write(text);
-    pollfd entry{.fd = server.fd(), .events = POLLIN, .revents = 0};
-    if (!detail::wait_for({&entry, 1}, Deadline::after(patience), watch().lock().get(), "data")) {
+    if (!detail::wait_for_socket(server.event(POLLIN), Deadline::after(patience),
+                                 watch().lock().get(), "data")) {
         return false;
     }
     tunnel_.expect_read(server, text, up);

@@ -195,13 +195,12 @@ TEST_TUNNEL_INLINE Connection TestTunnel::connect(PairRun& run) {
 /// that gives the client up instead is noticed at once.
 TEST_TUNNEL_INLINE bool TestTunnel::await_connection(PairRun& run, Socket& client,
                                                      Duration patience) {
-    std::array<pollfd, 2> fds{{{.fd = run.listener().fd(), .events = POLLIN, .revents = 0},
-                               {.fd = client.fd(), .events = POLLIN, .revents = 0}}};
-    if (!detail::wait_for(fds, Deadline::after(patience), run.watch().lock().get(),
-                          "the tool to connect to the server")) {
+    std::array events{run.listener().event(POLLIN), client.event(POLLIN)};
+    if (!detail::wait_for_sockets(events, Deadline::after(patience), run.watch().lock().get(),
+                                  "the tool to connect to the server")) {
         return false;
     }
-    if (fds[0].revents == 0) {
+    if (events[0].revents == 0) {
         std::array<char, 256> bytes{};
         const auto count = client.read_some(bytes.data(), bytes.size());
         throw Unexpected{

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace test_tunnel {
+
+/// What lies between a Socket and TCP, as TLS does: once a socket has one (`Socket::set_layer`),
+/// all that is read and written goes through it, and everything else works as it does without.
+///
+/// No call waits. The destructor ends the connection in due form, unless it was discarded.
+class Layer {
+public:
+    Layer() = default;
+    Layer(const Layer&) = delete;
+    Layer& operator=(const Layer&) = delete;
+    virtual ~Layer() = default;
+
+    /// As `Socket::try_read`: at most `size` bytes; 0 at the end of the stream, nothing where
+    /// nothing has arrived that is data. Throws SystemError, Truncated, and Unexpected where what
+    /// has arrived is against the layer's protocol.
+    [[nodiscard]] virtual std::optional<std::size_t> try_read(char* buffer, std::size_t size) = 0;
+
+    /// Whether `try_read` would return or throw something; takes what has arrived from TCP, as far
+    /// as that needs. That a descriptor can be read says nothing: that may be no data, and data may
+    /// be here already.
+    [[nodiscard]] virtual bool readable() = 0;
+
+    /// How many bytes can be read without waiting; there may be more behind them.
+    [[nodiscard]] virtual std::size_t pending() = 0;
+
+    /// How many bytes of data have come from the other side so far, read or not.
+    [[nodiscard]] virtual std::uint64_t received() const noexcept = 0;
+
+    /// As `Socket::try_write`. What it takes may be kept for a while: see `has_unsent`.
+    [[nodiscard]] virtual std::size_t try_write(std::string_view data) = 0;
+
+    /// Ends this direction of the stream, in the layer and not in TCP.
+    virtual void shutdown_write() = 0;
+
+    /// Sends what was taken and could not be sent yet, as far as that goes. An error is thrown by
+    /// the next `try_write`.
+    virtual void flush() noexcept = 0;
+    [[nodiscard]] virtual bool has_unsent() const noexcept = 0;
+
+    /// Says nothing more to the other side, not when it is destroyed either.
+    virtual void discard() noexcept = 0;
+};
+
+} // namespace test_tunnel
