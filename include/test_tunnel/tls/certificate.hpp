@@ -1,0 +1,172 @@
+#pragma once
+
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../address.hpp"
+#include "../error.hpp"
+#include "openssl.hpp"
+
+namespace test_tunnel {
+
+/// For whom a certificate is made, and for how long.
+struct TlsCertificateOptions {
+    /// For servers that are reached by an address.
+    std::vector<Address> addresses{};
+    /// For servers that are reached by a name, as "localhost".
+    std::vector<std::string> names{};
+    /// From now on. What is negative has expired so long ago.
+    std::chrono::seconds valid_for = std::chrono::hours{24};
+};
+
+/// A certificate of the test's own, with its key and with the authority that has signed it: texts
+/// in PEM, to be written into files of a TempDir, which nobody else can read, or to be given to
+/// `tls_connect` and `tls_accept`.
+struct TlsCertificate {
+    std::string certificate;
+    std::string key;
+    /// The certificate of the authority: what a client needs in order to verify the other one.
+    std::string authority;
+
+    /// The key and the certificate in one text, as haproxy, hitch and stunnel take them.
+    [[nodiscard]] std::string pem() const { return key + certificate; }
+};
+
+namespace detail {
+
+inline PrivateKey make_key() {
+    return openssl_owned<PrivateKey>(EVP_EC_gen("P-256"), "make a key");
+}
+
+template <typename Write>
+std::string pem_of(Write write) {
+    const auto memory = openssl_owned<Bio>(BIO_new(BIO_s_mem()), "make a text in PEM");
+    openssl_checked(write(memory.get()), "make a text in PEM");
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(memory.get(), &data); // NOLINT(*-cstyle-cast): OpenSSL's
+    return {data, static_cast<std::size_t>(size)};
+}
+
+inline std::string pem_of(X509* certificate) {
+    return pem_of([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate); });
+}
+
+inline std::string pem_of(EVP_PKEY* key) {
+    return pem_of([&](BIO* bio) {
+        return PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+    });
+}
+
+/// "IP:127.0.0.1,DNS:localhost" (RFC 5280 §4.2.1.6, as OpenSSL writes it).
+inline std::string alternative_names(const TlsCertificateOptions& options) {
+    std::string result;
+    for (const auto& address : options.addresses) {
+        result += fmt::format("{}IP:{}", result.empty() ? "" : ",",
+                              Address::from_packed(address.packed())); // without its scope
+    }
+    for (const auto& name : options.names) {
+        constexpr std::string_view allowed =
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._*";
+        if (name.empty() || name.find_first_not_of(allowed) != std::string::npos) {
+            throw InvalidConfig{fmt::format("'{}' is no name for a certificate", name)};
+        }
+        result += fmt::format("{}DNS:{}", result.empty() ? "" : ",", name);
+    }
+    if (result.empty()) {
+        throw InvalidConfig{"a certificate needs an address or a name that it is for"};
+    }
+    return result;
+}
+
+/// A certificate that is still to be signed, valid until `valid_for` from now.
+inline X509Certificate make_unsigned(EVP_PKEY* key, std::string_view name,
+                                     std::chrono::seconds valid_for) {
+    constexpr std::string_view attempted = "make a certificate";
+    constexpr long a_day = 86400;
+    auto result = openssl_owned<X509Certificate>(X509_new(), attempted);
+    auto* const certificate = result.get();
+    openssl_checked(X509_set_version(certificate, X509_VERSION_3), attempted);
+
+    // Different each time: some refuse two certificates of one number (RFC 5280 §4.1.2.2).
+    std::array<unsigned char, 16> number{};
+    openssl_checked(RAND_bytes(number.data(), static_cast<int>(number.size())), attempted);
+    number[0] = (number[0] & 0x7fU) | 0x40U;
+    const auto serial = openssl_owned<OpensslPtr<BIGNUM, BN_free>>(
+        BN_bin2bn(number.data(), static_cast<int>(number.size()), nullptr), attempted);
+    if (BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate)) == nullptr) {
+        throw OpensslError{fmt::format("{}: {}", attempted, openssl_reason())};
+    }
+
+    // From the day before: clocks differ, and one that has expired was valid once.
+    const auto until = static_cast<long>(valid_for.count());
+    const auto since = std::min(until, 0L) - a_day;
+    if (X509_gmtime_adj(X509_getm_notBefore(certificate), since) == nullptr ||
+        X509_gmtime_adj(X509_getm_notAfter(certificate), until) == nullptr) {
+        throw OpensslError{fmt::format("{}: {}", attempted, openssl_reason())};
+    }
+    const std::string text{name};
+    openssl_checked(
+        X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                                   reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0),
+        attempted);
+    openssl_checked(X509_set_pubkey(certificate, key), attempted);
+    return result;
+}
+
+/// `text` is as in OpenSSL's configuration files: x509v3_config(5).
+inline void add_extension(X509* certificate, X509* issuer, int nid, const std::string& text) {
+    X509V3_CTX context{};
+    X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+    const auto extension = openssl_owned<OpensslPtr<X509_EXTENSION, X509_EXTENSION_free>>(
+        X509V3_EXT_conf_nid(nullptr, &context, nid, text.c_str()), text);
+    openssl_checked(X509_add_ext(certificate, extension.get(), -1), text);
+}
+
+inline void sign(X509* certificate, X509* issuer, EVP_PKEY* key) {
+    openssl_checked(X509_set_issuer_name(certificate, X509_get_subject_name(issuer)), "sign");
+    add_extension(certificate, issuer, NID_subject_key_identifier, "hash");
+    add_extension(certificate, issuer, NID_authority_key_identifier, "keyid");
+    openssl_checked(X509_sign(certificate, key, EVP_sha256()), "sign a certificate");
+}
+
+} // namespace detail
+
+/// Makes a key (EC, P-256) and a certificate for it, signed by an authority that is made for this
+/// one and whose own key is thrown away. Throws InvalidConfig where it is for nobody; OpensslError.
+inline TlsCertificate make_certificate(const TlsCertificateOptions& options) {
+    const auto alternative_names = detail::alternative_names(options);
+    const auto authority_key = detail::make_key();
+    const auto authority =
+        detail::make_unsigned(authority_key.get(), "test-tunnel's authority", options.valid_for);
+    detail::add_extension(authority.get(), authority.get(), NID_basic_constraints,
+                          "critical,CA:TRUE");
+    detail::add_extension(authority.get(), authority.get(), NID_key_usage,
+                          "critical,keyCertSign,cRLSign");
+    detail::sign(authority.get(), authority.get(), authority_key.get());
+
+    const auto key = detail::make_key();
+    const auto certificate =
+        detail::make_unsigned(key.get(), "test-tunnel's certificate", options.valid_for);
+    detail::add_extension(certificate.get(), authority.get(), NID_basic_constraints,
+                          "critical,CA:FALSE");
+    detail::add_extension(certificate.get(), authority.get(), NID_key_usage,
+                          "critical,digitalSignature");
+    detail::add_extension(certificate.get(), authority.get(), NID_ext_key_usage,
+                          "serverAuth,clientAuth");
+    detail::add_extension(certificate.get(), authority.get(), NID_subject_alt_name,
+                          alternative_names);
+    detail::sign(certificate.get(), authority.get(), authority_key.get());
+    return {detail::pem_of(certificate.get()), detail::pem_of(key.get()),
+            detail::pem_of(authority.get())};
+}
+
+} // namespace test_tunnel
