@@ -38,26 +38,35 @@ Traits odd_in_all() {
     traits.stops_connections = false;
     traits.buffer_size = 3U * 1024 * 1024;
     traits.exit_statuses = {0, 1, 143};
+    traits.takes_pieces = false;
+    traits.early_data = EarlyData::with_request;
+    traits.resolves_names = false;
+    traits.accepts = {"socks5.request.port_0", "socks5.request.version"};
     return traits;
 }
 
-const std::vector<NamedTrait> all_names{{"binds_source", "false"},
-                                        {"passes_eof", "false"},
-                                        {"half_close", "timed"},
-                                        {"reset", "as_end"},
-                                        {"reports_source", "destination"},
-                                        {"concurrent", "false"},
-                                        {"serves_again", "false"},
-                                        {"speaks_first", "true"},
-                                        {"connects_eagerly", "true"},
-                                        {"refuses", "by_end"},
-                                        {"independent_directions", "false"},
-                                        {"no_delay", "false"},
-                                        {"idle_timeout", "1.5s"},
-                                        {"binds_listener", "false"},
-                                        {"stops_connections", "false"},
-                                        {"buffer_size", "3MiB"},
-                                        {"exit_statuses", "0,1,143"}};
+const std::vector<NamedTrait> all_names{
+    {"binds_source", "false"},
+    {"passes_eof", "false"},
+    {"half_close", "timed"},
+    {"reset", "as_end"},
+    {"reports_source", "destination"},
+    {"concurrent", "false"},
+    {"serves_again", "false"},
+    {"speaks_first", "true"},
+    {"connects_eagerly", "true"},
+    {"refuses", "by_end"},
+    {"independent_directions", "false"},
+    {"no_delay", "false"},
+    {"idle_timeout", "1.5s"},
+    {"binds_listener", "false"},
+    {"stops_connections", "false"},
+    {"buffer_size", "3MiB"},
+    {"exit_statuses", "0,1,143"},
+    {"takes_pieces", "false"},
+    {"early_data", "with_request"},
+    {"resolves_names", "false"},
+    {"accepts", "socks5.request.port_0,socks5.request.version"}};
 
 } // namespace
 

@@ -44,6 +44,15 @@ private:
     bool is_allowed_ = true;
 };
 
+/// Refuses a request by these words.
+inline bool say_no(int client, const std::string& reply) {
+    if (is("hangs-on-nonsense")) {
+        hang();
+    }
+    write_all(client, is("refuses-out-of-form") ? out_of_form : reply);
+    return false;
+}
+
 /// Whether this host, as a client has written it, and port are the target.
 inline bool is_target(const std::string& host, std::uint16_t port, const Endpoint& target) {
     if (port != target.port()) {

@@ -117,8 +117,7 @@ private:
     }
 
     static bool refuse(int client, const std::string& status) {
-        write_all(client, refusal(status));
-        return false;
+        return say_no(client, refusal(status));
     }
 
     /// RFC 7617 §2

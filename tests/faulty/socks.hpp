@@ -118,10 +118,7 @@ private:
         return read_exactly(client, static_cast<unsigned char>(read_exactly(client, 1)[0]));
     }
 
-    static bool refuse(int client, char code) {
-        write_all(client, is("refuses-out-of-form") ? out_of_form : reply_with(code));
-        return false;
-    }
+    static bool refuse(int client, char code) { return say_no(client, reply_with(code)); }
 
     [[nodiscard]] char method_from(const std::string& offered) const {
         constexpr char no_authentication = 0;
@@ -146,13 +143,12 @@ private:
         if (is("waits-its-turn")) {
             discard(client, 5ms);
         }
-        if (method == none_acceptable && is("refuses-out-of-form")) {
-            write_all(client, out_of_form);
-            return false;
+        if (method == none_acceptable) {
+            return say_no(client, std::string{version, method});
         }
         write_all(client, std::string{version, is("wrong-method") ? '\x03' : method});
-        if (method == none_acceptable || method == 0) {
-            return method == 0;
+        if (method == 0) {
+            return true;
         }
         constexpr char subnegotiation = 1;
         begin_message(client);
@@ -189,8 +185,7 @@ public:
         end_message(client);
         if ((head[0] != version && !is("ignores-version")) ||
             (head[1] != connect && !is("accepts-bad-requests") && !is("ignores-command"))) {
-            write_all(client, is("refuses-out-of-form") ? out_of_form : reply_with(rejected));
-            return false;
+            return say_no(client, reply_with(rejected));
         }
         allow(is_target(host,
                         static_cast<std::uint16_t>(static_cast<unsigned char>(head[2]) << 8 |

@@ -125,7 +125,7 @@ inline Reaction reaction_to(PairRun& run, const OddRequest& request, const Proto
     using namespace std::chrono_literals;
     auto socket = run.open_client();
     run.step(std::string{request.name},
-             fmt::format("{} is {}", request.what, wording_of(request.demand)), Party::client,
+             fmt::format("{}: {}", request.what, wording_of(request.demand)), Party::client,
              Party::tool);
     socket.set_timeout(patience);
     HandshakeClient client{socket};
@@ -205,7 +205,8 @@ inline void try_requests(PairRun& run, const Protocol& protocol,
         const auto complaint = complaint_of(run, reaction, request.demand, patience);
         if (is_free) {
             if (reaction.attempt.answer == Answer::served) {
-                run.note(fmt::format("{} ({}) is served", request.what, request.section));
+                run.note(
+                    fmt::format("{} ({}): served, as it may be", request.what, request.section));
             }
         } else if (is_declared) {
             run.note(fmt::format("{} ({}): {} (Traits::accepts = {{\"{}\"}})", request.what,

@@ -33,7 +33,8 @@ template <typename Any, typename Act>
 void for_each_trait(Any& traits, Act act) {
     auto& [binds_source, passes_eof, half_close, reset, reports_source, concurrent, serves_again,
            speaks_first, connects_eagerly, refuses, independent_directions, no_delay, idle_timeout,
-           binds_listener, stops_connections, buffer_size, exit_statuses] = traits;
+           binds_listener, stops_connections, buffer_size, exit_statuses, takes_pieces, early_data,
+           resolves_names, accepts] = traits;
     act("binds_source", binds_source);
     act("passes_eof", passes_eof);
     act("half_close", half_close);
@@ -51,6 +52,10 @@ void for_each_trait(Any& traits, Act act) {
     act("stops_connections", stops_connections);
     act("buffer_size", buffer_size);
     act("exit_statuses", exit_statuses);
+    act("takes_pieces", takes_pieces);
+    act("early_data", early_data);
+    act("resolves_names", resolves_names);
+    act("accepts", accepts);
 }
 
 /// How one type of value is written and read. `read` gives nothing where the text is none;
@@ -92,6 +97,9 @@ struct TraitText<ReportsSource>
 template <>
 struct TraitText<Refuses>
     : TraitTextOfFew<Refuses, Refuses::in_handshake, Refuses::by_reset, Refuses::by_end> {};
+template <>
+struct TraitText<EarlyData> : TraitTextOfFew<EarlyData, EarlyData::with_handshake,
+                                             EarlyData::with_request, EarlyData::none> {};
 
 /// All of `text`, or nothing.
 template <typename Number>
