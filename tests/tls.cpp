@@ -1,3 +1,4 @@
+#include <test_tunnel/detail/find_program.hpp>
 #include <test_tunnel/temp_dir.hpp>
 #include <test_tunnel/tls.hpp>
 #include <test_tunnel/tunnel.hpp>
@@ -169,7 +170,7 @@ TEST_CASE("a tool that chooses no protocol is told from one that does", "[tls]")
 TEST_CASE("a certificate is verified", "[tls]") {
     const auto refused = [](const TlsClientOptions& options, const TlsCertificate& shown) {
         auto peer = tls_peer(await_end, {.certificate = shown.certificate, .key = shown.key});
-        const auto text = text_of_error<Unexpected>([&] { tls_connect(peer.client(), options); });
+        auto text = text_of_error<Unexpected>([&] { tls_connect(peer.client(), options); });
         CHECK_THAT(text, ContainsSubstring("certificate verify failed"));
         CHECK_THAT(text, ContainsSubstring(peer.client().peer().text()));
         CHECK(peer.client().layer() == nullptr);
@@ -481,10 +482,12 @@ private:
 
 TEST_CASE("a connection that is cut at any byte is never taken for one that has ended", "[tls]") {
     const auto version = GENERATE(TlsVersion::v1_2, TlsVersion::v1_3);
-    const bool knows = GENERATE(false, true);
+    // Where the end of TCP may be the stream's, it must not be that within a record.
+    constexpr bool knows = true;
     std::size_t limit = 0;
     bool complete = false;
-    for (; !complete && limit < 10000; ++limit) {
+    // Of the certificate's bytes not each.
+    for (; !complete && limit<10000; limit += limit> 150 && limit < 600 ? 9 : 1) {
         MeddledServer server{limit, MeddledServer::nowhere, version};
         auto options = client_options();
         options.may_omit_close_notify = knows;
@@ -747,7 +750,7 @@ public:
             files.write("stunnel.pem", certificate_.pem()));
         Server server = spawn({FAULTY_TUNNEL, inner.address.text(), std::to_string(inner.port),
                                inner.address.text(), target.address.text(),
-                               std::to_string(target.port), behaviour_, "plain"});
+                               std::to_string(target.port), behaviour_, "forward"});
         server.await_listening(inner, config().timeouts.start);
         server.add(spawn({config().prog, files.write("stunnel.conf", text)}));
         server.add(std::move(files));
@@ -814,10 +817,9 @@ TEST_CASE("a fault behind TLS is found by the check that is made for it", "[tls]
         const char* check;
     };
     const auto fault = GENERATE(
-        Fault{"changes-down", "hello"}, Fault{"never-ends", "hello"},
-        Fault{"corrupts-late-up", "data.bulk.up"}, Fault{"loses-tail-up", "close.tail.up"},
-        Fault{"loses-tail-down", "close.tail.down"}, Fault{"keep-alive-bytes", "data.extra"},
-        Fault{"hides-client-reset", "reset.client.idle"},
+        Fault{"changes-down", "hello"}, Fault{"never-ends", "hello"}, Fault{"adds-at-end", "hello"},
+        Fault{"corrupts-late-up", "data.bulk.up"}, Fault{"stops-at-64k-down", "data.bulk.down"},
+        Fault{"doubles-0xff", "data.bytes"}, Fault{"hides-server-reset", "reset.server.idle"},
         Fault{"never-resumes-down", "flow.pressure.down"});
     auto config = quiet_config("stunnel");
     config.only = {fault.check};
@@ -826,6 +828,10 @@ TEST_CASE("a fault behind TLS is found by the check that is made for it", "[tls]
     const auto result = tunnel.run_pair(discover_pairs(config).front());
     INFO(fault.behaviour);
     CHECK_THAT(failures(result), VectorContains(std::string{fault.check}));
+    for (const auto& check : result.checks) { // for the right reason
+        CHECK(check.step != "connect");
+        CHECK(check.step != "handshake");
+    }
 }
 
 TEST_CASE("a correct tunnel behind TLS passes", "[tls][suite]") {
