@@ -280,6 +280,12 @@ TEST_CASE("a hosts file is read as the resolver reads it", "[names]") {
     CHECK(detail::names_in_hosts("\n\n#\n192.0.2.1#x\n", ipv4).empty());
 }
 
+TEST_CASE("what is no file that can be read has no names", "[names]") {
+    CHECK_FALSE(detail::text_of_file("/"));
+    CHECK_FALSE(detail::text_of_file("/nonexistent"));
+    CHECK(detail::text_of_file("/dev/null") == "");
+}
+
 TEST_CASE("the names are added to what stands in a hosts file, once", "[names]") {
     const std::vector<Address> addresses{Address::parse("127.0.0.1"), ipv4};
     const auto text = detail::hosts_with_names("192.0.2.1 old", addresses);

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,11 +17,9 @@
 #include "unique_fd.hpp"
 
 #if TEST_TUNNEL_LINUX
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #endif
@@ -71,11 +70,20 @@ inline std::vector<std::string> names_in_hosts(std::string_view text, const Addr
 
 /// The text of a file; nothing where it can't be read.
 inline std::optional<std::string> text_of_file(const char* path) {
-    std::ifstream file{path};
-    if (!file) {
-        return std::nullopt;
+    const UniqueFd file{::open(path, O_RDONLY | O_CLOEXEC)};
+    std::string text;
+    std::array<char, 4096> buffer{};
+    for (;;) {
+        const auto count =
+            retry_eintr([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
+        if (count == -1) { // there is no such file, or it is a directory
+            return std::nullopt;
+        }
+        if (count == 0) {
+            return text;
+        }
+        text.append(buffer.data(), static_cast<std::size_t>(count));
     }
-    return std::string{std::istreambuf_iterator<char>{file}, {}};
 }
 
 #if TEST_TUNNEL_LINUX
