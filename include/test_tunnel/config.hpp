@@ -39,6 +39,10 @@ struct Config {
     std::vector<std::string> only{};
     std::vector<std::string> except{};
 
+    /// Which combinations of address families are tested, of those that this machine has: "4→6", or
+    /// "4-6", for a tool that listens on IPv4 and connects on IPv6. Empty: all.
+    std::vector<std::string> pairs{};
+
     /// From what all data is made that goes through the tunnel. Nothing: a new one each time; it is
     /// in the report.
     std::optional<std::uint64_t> seed{};

@@ -53,7 +53,11 @@ std::vector<AddrPort> find_pairs(const Config& config, const std::vector<AddrPor
 /// Throws NoCombinations where `pairs` has no address with a client, and as `find_ports` does.
 std::vector<Pair> pick_pairs(const Config& config, const std::vector<AddrPort>& pairs);
 
-/// All of it for one run: the combinations that `pick_pairs` gives for this machine, with what was
+/// "4→6" for "4→6" or "4-6", as in `Config::pairs`. Throws InvalidConfig for what names no
+/// combination of address families.
+std::string parse_pair_name(std::string_view text);
+
+/// All of it for one run, or what `config.pairs` selects of it: the combinations that `pick_pairs` gives for this machine, with what was
 /// found logged at `info`. Looks at no more addresses than it takes to find two of each family.
 /// Where packets are dropped it gives up a family after `config.timeouts.connect` or soon after.
 /// Throws NoAddresses, NoCombinations, and as `find_ports` does.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -95,6 +96,44 @@ TEST_TUNNEL_INLINE std::vector<Pair> pick_pairs(const Config& config,
     return result;
 }
 
+TEST_TUNNEL_INLINE std::string parse_pair_name(std::string_view text) {
+    constexpr std::array<std::string_view, 4> known{"4→4", "4→6", "6→4", "6→6"};
+    std::string name{text};
+    if (const auto dash = name.find('-'); dash != std::string::npos) {
+        name.replace(dash, 1, "→");
+    }
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+        throw InvalidConfig{fmt::format("'{}' is no combination of address families; there are: "
+                                        "{}, and 4-6 stands for 4→6",
+                                        detail::escape_controls(text),
+                                        detail::joined(known, ", "))};
+    }
+    return name;
+}
+
+namespace detail {
+
+/// Those of `all` that `config.pairs` names. Throws NoCombinations where this machine has none of
+/// them.
+inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> all) {
+    std::vector<std::string> wanted;
+    for (const auto& name : config.pairs) {
+        wanted.push_back(parse_pair_name(name));
+    }
+    std::erase_if(all, [&](const Pair& pair) {
+        return !wanted.empty() &&
+               std::find(wanted.begin(), wanted.end(), pair.name()) == wanted.end();
+    });
+    if (all.empty()) {
+        throw NoCombinations{fmt::format("this machine has no addresses for {}: nothing can be "
+                                         "tested",
+                                         joined(wanted, ", "))};
+    }
+    return all;
+}
+
+} // namespace detail
+
 TEST_TUNNEL_INLINE std::vector<Pair> discover_pairs(const Config& config) {
     constexpr std::ptrdiff_t batch_size = 4;
     constexpr std::size_t wanted = 2;
@@ -142,7 +181,7 @@ TEST_TUNNEL_INLINE std::vector<Pair> discover_pairs(const Config& config) {
                             family_id(family)));
         }
     }
-    auto result = pick_pairs(config, usable);
+    auto result = detail::select_pairs(config, pick_pairs(config, usable));
     config.log->info(fmt::format("{} combinations to test", result.size()));
     return result;
 }
