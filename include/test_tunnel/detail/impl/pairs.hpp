@@ -103,10 +103,10 @@ TEST_TUNNEL_INLINE std::string parse_pair_name(std::string_view text) {
         name.replace(dash, 1, "→");
     }
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-        throw InvalidConfig{fmt::format("'{}' is no combination of address families; there are: "
-                                        "{}, and 4-6 stands for 4→6",
-                                        detail::escape_controls(text),
-                                        detail::joined(known, ", "))};
+        throw InvalidConfig{
+            fmt::format("'{}' is no combination of address families; there are: "
+                        "{}, and 4-6 stands for 4→6",
+                        detail::escape_controls(text), detail::joined(known, ", "))};
     }
     return name;
 }
@@ -125,9 +125,10 @@ inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> al
                std::find(wanted.begin(), wanted.end(), pair.name()) == wanted.end();
     });
     if (all.empty()) {
-        throw NoCombinations{fmt::format("this machine has no addresses for {}: nothing can be "
-                                         "tested",
-                                         joined(wanted, ", "))};
+        throw NoCombinations{
+            fmt::format("this machine has no addresses for {}: nothing can be "
+                        "tested",
+                        joined(wanted, ", "))};
     }
     return all;
 }

@@ -1,0 +1,230 @@
+// check_command as a user runs it: a whole program, on real tools and on one that is faulty.
+
+#include <test_tunnel/names.hpp>
+#include <test_tunnel/process.hpp>
+#include <test_tunnel/temp_dir.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/network.hpp"
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using Arguments = std::vector<std::string>;
+
+namespace {
+
+struct Result {
+    int code = -1;
+    std::string out;
+    std::string err;
+};
+
+Result run(Arguments arguments) {
+    auto environment = utf8_environment();
+    environment["TEST_TUNNEL_NETWORK"] = "host"; // this test's
+    arguments.insert(arguments.begin(), CHECK_COMMAND);
+    auto process = Process::spawn({.argv = std::move(arguments), .environment = environment});
+    const auto status = process.wait(Deadline::after(100s));
+    REQUIRE(status);
+    return {status->code().value_or(-1), process.out(), process.err()};
+}
+
+/// On a tool that is installed: `arguments`, "--", `command`.
+Result run_tool(Arguments arguments, Arguments command) {
+    arguments.emplace_back("--");
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    auto result = run(std::move(arguments));
+    if (result.code == 77) {
+        SKIP(result.err);
+    }
+    return result;
+}
+
+Arguments faulty(const std::string& behaviour) {
+    return {FAULTY_TUNNEL,      "{listen.address}", "{listen.port}", "{source.address}",
+            "{target.address}", "{target.port}",    behaviour,       "forward"};
+}
+
+const Arguments socat{"socat",
+                      "TCP{listen.family}-LISTEN:{listen.port},bind={listen.bracketed},fork,"
+                      "reuseaddr",
+                      "TCP{target.family}:{target.bracketed}:{target.port}"};
+const Arguments microsocks{"microsocks",    "-i", "{listen.address}", "-p",
+                           "{listen.port}", "-b", "{source.address}"};
+
+std::string text_of(const std::string& path) {
+    std::ifstream file{path};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+void check_usage(const Arguments& arguments, const std::string& text) {
+    const auto [code, out, err] = run(arguments);
+    INFO(err);
+    CHECK(code == 2);
+    CHECK_THAT(err, ContainsSubstring(text));
+}
+
+} // namespace
+
+TEST_CASE("a forwarder passes, and what it does its own way is told as options",
+          "[check_command]") {
+    const auto [code, out, err] = run_tool({}, socat);
+    INFO(err);
+    CHECK(code == 0);
+    CHECK_THAT(err, ContainsSubstring("socat: 4 of 4 combinations passed") &&
+                        ContainsSubstring("is declared by --trait") &&
+                        ContainsSubstring(" --trait reset=as_end") &&
+                        ContainsSubstring(" --trait refuses=by_end"));
+}
+
+TEST_CASE("what is declared is not told again", "[check_command]") {
+    const auto [code, out, err] = run_tool(
+        {"--check", "hello", "--trait", "reports_source=null", "--handshake=socks5"}, microsocks);
+    INFO(err);
+    CHECK(code == 0);
+    CHECK_THAT(err, ContainsSubstring("declared: Traits::reports_source = ReportsSource::null") &&
+                        !ContainsSubstring("is declared by --trait"));
+}
+
+TEST_CASE("a SOCKS server passes, with users and by name", "[check_command]") {
+    const Arguments options{"--handshake", "socks5", "--level", "hello"};
+    auto with_user = options;
+    with_user.insert(with_user.end(), {"--user", "u", "--password", "p"});
+    auto command = microsocks;
+    command.insert(command.end(), {"-u", "u", "-P", "p"});
+    CHECK(run_tool(with_user, command).code == 0);
+    const auto refused = run_tool(options, command);
+    CHECK(refused.code == 1);
+    CHECK_THAT(refused.err, ContainsSubstring("no acceptable methods"));
+    if (name_of(Address::parse("192.0.2.1"))) {
+        auto by_name = options;
+        by_name.emplace_back("--by-name");
+        CHECK(run_tool(by_name, microsocks).code == 0);
+    }
+}
+
+TEST_CASE("a fault is found, and the reports tell it", "[check_command]") {
+    const TempDir files;
+    const auto path = files.path() + "/junit.xml";
+    const auto json = files.path() + "/report.json";
+    const auto html = files.path() + "/report.html";
+    Arguments arguments{"--check", "hello", "--check", "data.bulk.*", "--pair",          "4-6",
+                        "--seed",  "7",     "--name",  "mine",        "--timeout-scale", "0.5",
+                        "--junit", path,    "--json",  json,          "--html",          html,
+                        "--"};
+    const auto command = faulty("corrupts-late-up");
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    const auto [code, out, err] = run(arguments);
+    INFO(err);
+    CHECK(code == 1);
+    CHECK_THAT(err, ContainsSubstring("mine 4→6 / data.bulk.up: failed") &&
+                        ContainsSubstring("mine: 0 of 1 combinations passed") &&
+                        ContainsSubstring("again:    ") && ContainsSubstring("seed:     7"));
+    CHECK_THAT(text_of(path),
+               ContainsSubstring("<testsuite name=\"mine 4→6\" tests=\"3\" failures=\"1\"") &&
+                   ContainsSubstring("<failure message=\""));
+    CHECK_THAT(text_of(json),
+               ContainsSubstring("\"tool\": \"mine\"") || ContainsSubstring("\"tool\":\"mine\""));
+    CHECK_THAT(text_of(html), ContainsSubstring("data.bulk.up"));
+}
+
+TEST_CASE("a tool that is not there is a skip", "[check_command]") {
+    const TempDir files;
+    const auto path = files.path() + "/junit.xml";
+    const auto json = files.path() + "/report.json";
+    for (const auto& arguments :
+         {Arguments{"--junit", path, "--json", json, "--", "/nonexistent/tool"},
+          {"--", "no-such-tool-at-all"},
+          {"--companion", "/nonexistent/half", "--", "socat"}}) {
+        const auto [code, out, err] = run(arguments);
+        CHECK(code == 77);
+        CHECK_THAT(err, ContainsSubstring("skipped: "));
+    }
+    CHECK_THAT(text_of(path), ContainsSubstring("<skipped message=\"/nonexistent/tool: "));
+    CHECK_THAT(text_of(json), ContainsSubstring("/nonexistent/tool: No such file"));
+}
+
+TEST_CASE("a machine without the combination that is asked for is a skip", "[check_command]") {
+    if (!support::in_private_network()) {
+        SKIP("this is no private network");
+    }
+    support::disable_ipv6();
+    auto arguments = Arguments{"--pair", "6-6", "--"};
+    const auto command = faulty("none");
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    const auto [code, out, err] = run(arguments);
+    CHECK(code == 77);
+    CHECK_THAT(err, ContainsSubstring("this machine has no addresses for 6→6"));
+}
+
+TEST_CASE("wrong usage is refused with what would be right", "[check_command]") {
+    check_usage({}, "no command was given");
+    check_usage({"--"}, "no command was given");
+    check_usage({"--hlep"}, "did you mean --help?");
+    check_usage({"--handshake", "sock5", "--", "x"}, "did you mean socks5?");
+    check_usage({"--handshake", "socks5", "--handshake", "proxy-v1", "--", "x"}, "once, and first");
+    check_usage({"--handshake", "socks5", "--handshake", "socks4", "--", "x"},
+                "there is socks5 already");
+    check_usage({"--server-header", "proxy", "--", "x"}, "did you mean proxy-v1?");
+    check_usage({"--trait", "half_clos=none", "--", "x"}, "did you mean half_close?");
+    check_usage({"--trait", "half_close=non", "--", "x"}, "full, timed, none");
+    check_usage({"--trait", "half_close", "--", "x"}, "half_close=timed");
+    check_usage({"--level", "stric", "--", "x"}, "did you mean strict?");
+    check_usage({"--network", "own", "--", "x"}, "auto, private, host");
+    check_usage({"--pair", "4-5", "--", "x"}, "4→4, 4→6, 6→4, 6→6");
+    check_usage({"--check", "data.x", "--", "/nonexistent/x"}, "'data.x' matches no check");
+    check_usage({"--seed", "x", "--", "x"}, "--seed takes a number");
+    check_usage({"--idle", "-1", "--", "x"}, "0 to 86400");
+    check_usage({"--timeout-scale", "0", "--", "x"}, "--timeout-scale takes a number above 0");
+    check_usage({"--user", "u", "--", "x"}, "--user needs --handshake");
+    check_usage({"--user", "u", "--handshake", "socks5", "--", "x"}, "both or neither");
+    check_usage({"--offer-no-auth", "--", "x"}, "--offer-no-auth needs --handshake socks5");
+    check_usage({"--header", "a: b", "--", "x"}, "--header needs --handshake http-connect");
+    check_usage({"--header", "ab", "--", "x"}, "'Name: value'");
+    check_usage({"--by-name", "--", "x"}, "only in a handshake");
+    check_usage({"--config", "/nonexistent", "--", "x"}, "--config /nonexistent: it can't be read");
+    check_usage({"--config", "/etc", "--", "x"}, "--config /etc: it can't be read");
+    check_usage({"--junit", "/nonexistent/x", "--", "x"}, "it can't be written");
+    check_usage({"--json", "/nonexistent/x", "--", "x"}, "/nonexistent/x");
+    check_usage({"--companion", "'a", "--", "x"}, "is not closed");
+    check_usage({"--", "x", "{listen.prot}"}, "did you mean {listen.port}?");
+    check_usage({"--keep=1", "--", "x"}, "--keep takes no value");
+    check_usage({"--handshake"}, "--handshake takes a value");
+    check_usage({"--", "/etc"}, "/etc is a directory");
+}
+
+TEST_CASE("what there is can be listed", "[check_command]") {
+    const auto expect = [](const std::string& option, const std::string& text) {
+        const auto [code, out, err] = run({option});
+        CHECK(code == 0);
+        CHECK_THAT(out, ContainsSubstring(text));
+    };
+    expect("--list", "data.bulk.up ");
+    expect("--list-pairs", "4→4  client ");
+    expect("--list-traits", "half_close               full, timed, none");
+    expect("--help", "Exit status: 0 passed, 1 failed, 2 wrong usage");
+    expect("--version", "check_command of test-tunnel ");
+}
+
+TEST_CASE("files are kept for whoever looks into a failure", "[check_command]") {
+    TempDir files;
+    const auto script = files.write("tool.sh", "echo {dir}; exit 3\n");
+    const auto [code, out, err] =
+        run({"--keep", "--pair", "4-4", "--config", script, "--", "sh", "{config}"});
+    INFO(err);
+    CHECK(code == 1);
+    const auto begin = err.find("output:   ") + 10;
+    const auto path = err.substr(begin, err.find('\n', begin) - begin);
+    CHECK(text_of(path + "/tool.sh") == "echo " + path + "; exit 3\n");
+    std::filesystem::remove_all(path);
+}

@@ -1,0 +1,316 @@
+#include <test_tunnel/command_tunnel.hpp>
+#include <test_tunnel/names.hpp>
+#include <test_tunnel/placeholders.hpp>
+
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+using namespace test_tunnel;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::MessageMatches;
+
+namespace {
+
+AddrPort entry(const char* address, std::uint16_t port, const char* client,
+               std::uint16_t client_port) {
+    AddrPort result;
+    result.address = Address::parse(address);
+    result.svc_port = port;
+    result.proxy_port = client_port;
+    result.clients.push_back(Address::parse(client));
+    return result;
+}
+
+Placeholders example() {
+    auto values = placeholders_of(entry("::1", 6374, "2001:db8::1", 6375),
+                                  entry("192.0.2.1", 80, "192.0.2.2", 81));
+    values.set("dir", "/files");
+    return values;
+}
+
+/// A command that is a tunnel: the forwarder of tests/faulty with one of its behaviours.
+Command forwarder(const std::string& behaviour = "none", const std::string& mode = "forward") {
+    return {FAULTY_TUNNEL,      "{listen.address}", "{listen.port}", "{source.address}",
+            "{target.address}", "{target.port}",    behaviour,       mode};
+}
+
+ConfigProg quick() {
+    ConfigProg config;
+    config.only = {"hello"};
+    return config;
+}
+
+void check_refused(CommandOptions options, const std::string& text) {
+    CHECK_THROWS_MATCHES(CommandTunnel(quick(), std::move(options)), InvalidConfig,
+                         MessageMatches(ContainsSubstring(text)));
+}
+
+} // namespace
+
+TEST_CASE("placeholders stand for the addresses and ports of a pair", "[command_tunnel]") {
+    const auto values = example();
+    for (const auto& [text, rendered] : std::vector<std::pair<std::string, std::string>>{
+             {"TCP{listen.family}-LISTEN:{listen.port},bind={listen.bracketed}",
+              "TCP6-LISTEN:6374,bind=[::1]"},
+             {"{listen.address} {listen.endpoint}", "::1 [::1]:6374"},
+             {"{target.address} {target.port} {target.family} {target.bracketed} {target.endpoint}",
+              "192.0.2.1 80 4 192.0.2.1 192.0.2.1:80"},
+             {"{source.address}:{source.port}", "192.0.2.2:81"},
+             {"{client.endpoint}", "[2001:db8::1]:6375"},
+             {"{inner.endpoint}", "192.0.2.2:81"},
+             {"{dir}/x", "/files/x"},
+             {"", ""},
+             {"none", "none"}}) {
+        CHECK(values.render(text) == rendered);
+    }
+}
+
+TEST_CASE("braces that are no placeholder stay as they are", "[command_tunnel]") {
+    const auto values = example();
+    for (const auto* const text :
+         {"{", "}", "{}", "{ }", "a{", "{\"a\": {\"b\": 1}}", "frontend = {\n  host = x\n}",
+          "[0-9]{3,5}", "{print $1}", "${", "{ print }", "{print", "}}", "{{", "{{}}"}) {
+        CHECK(values.render(text) == text);
+    }
+    CHECK(values.render("awk '{{print}'") == "awk '{print}'");
+    CHECK(values.render("${{HOME}") == "${HOME}");
+    CHECK(values.render("{\"port\": {listen.port}}") == "{\"port\": 6374}");
+}
+
+TEST_CASE("what a placeholder stands for is not looked at again", "[command_tunnel]") {
+    auto values = example();
+    values.set("dir", "{listen.port}{nothing}");
+    CHECK(values.render("{dir}") == "{listen.port}{nothing}");
+}
+
+TEST_CASE("a misspelt placeholder is refused, with the nearest and all that there are",
+          "[command_tunnel]") {
+    const auto values = example();
+    for (const auto& [text, nearest] : std::vector<std::pair<std::string, std::string>>{
+             {"{listen.prot}", "did you mean {listen.port}?"},
+             {"{Listen.Port}", "did you mean {listen.port}?"},
+             {"{target.addres}", "did you mean {target.address}?"},
+             {"{tagret.family}", "did you mean {target.family}?"},
+             {"{sock}", "is no placeholder; there are: "}}) {
+        CHECK_THROWS_MATCHES(
+            values.render("x" + text), InvalidConfig,
+            MessageMatches(ContainsSubstring(text + " is no placeholder") &&
+                           ContainsSubstring(nearest) && ContainsSubstring("{listen.address}, ") &&
+                           ContainsSubstring("{inner.family}, {dir}")));
+    }
+    for (const auto* const text : {"{listen.port", "{ listen.port }", "{listen.port }",
+                                   "{{listen.port}}", "{listen.port:"}) {
+        CHECK_THROWS_MATCHES(values.render(text), InvalidConfig,
+                             MessageMatches(ContainsSubstring("is written {listen.port}")));
+    }
+}
+
+TEST_CASE("the nearest word is one that could have been meant", "[command_tunnel]") {
+    const std::vector<std::string> all{"half_close", "reset", "no_delay"};
+    CHECK(detail::nearest("half_clos", all) == "half_close");
+    CHECK(detail::nearest("halfclosed", all) == "half_close");
+    CHECK(detail::nearest("rest", all) == "reset");
+    CHECK(detail::nearest("no", all) == "no_delay");
+    CHECK(detail::nearest("something", all).empty());
+    CHECK(detail::nearest("", all).empty());
+    CHECK(detail::nearest("x", {}).empty());
+    CHECK(detail::edits("", "abc") == 3);
+    CHECK(detail::edits("kitten", "sitting") == 3);
+}
+
+TEST_CASE("a command line is taken apart as a shell does", "[command_tunnel]") {
+    CHECK(split_command("a  b\tc\n") == Command{"a", "b", "c"});
+    CHECK(split_command(R"(a 'b c' "d e"f '' "")") == Command{"a", "b c", "d ef", "", ""});
+    CHECK(split_command(R"(a\ b \'c "d\"e\\f\g" '\h')") ==
+          Command{"a b", "'c", "d\"e\\f\\g", "\\h"});
+    CHECK(split_command("$HOME;x|y *") == Command{"$HOME;x|y", "*"});
+    for (const auto* const text : {"", "  ", "'a", "\"a", "a\\", "\"a\\"}) {
+        CHECK_THROWS_AS(split_command(text), InvalidConfig);
+    }
+}
+
+TEST_CASE("what can't be is refused before anything is started", "[command_tunnel]") {
+    check_refused({}, "there is no command");
+    check_refused({.command = {"x"}, .companions = {{}}}, "companion without a command");
+    check_refused({.command = {"x", "{listen.prt}"}}, "did you mean {listen.port}?");
+    check_refused({.command = {"x"}, .companions = {{"y", "{dri}"}}}, "did you mean {dir}?");
+    check_refused({.command = {"x"}, .files = {{"a.conf", "port = {listen.prt}"}}},
+                  "a.conf: {listen.prt} is no placeholder");
+    check_refused({.command = {"x", "{config}"}}, "there is no configuration file");
+    check_refused({.command = {"x"}, .files = {{"a", ""}, {"a", ""}}}, "both be {dir}/a");
+    check_refused({.command = {"x"}, .by_name = true}, "by name only in a handshake");
+}
+
+TEST_CASE("a tool is named by its program, and what it was not told is not expected of it",
+          "[command_tunnel]") {
+    const CommandTunnel tunnel{{}, {.command = {"/usr/bin/tool", "{listen.port}"}}};
+    CHECK(tunnel.slug() == "tool");
+    CHECK(tunnel.config().prog == "/usr/bin/tool");
+    CHECK(tunnel.traits().binds_source == false);
+    CHECK(CommandTunnel{{}, {.command = forwarder(), .name = "mine"}}.slug() == "mine");
+    CHECK(CommandTunnel{{}, {.command = forwarder()}}.traits().binds_source == true);
+    CHECK(CommandTunnel{{}, {.command = {"x"}, .files = {{"c", "from {source.address}"}}}}
+              .traits()
+              .binds_source == true);
+}
+
+TEST_CASE("SOCKS4 without a name is asked for IPv4 only", "[command_tunnel]") {
+    const Command command{"x"};
+    const auto pairs = [&](ConfigProg config, Socks4Options socks4, bool by_name) {
+        return CommandTunnel{std::move(config),
+                             {.command = command, .protocol = socks4, .by_name = by_name}}
+            .config()
+            .pairs;
+    };
+    using Names = std::vector<std::string>;
+    CHECK(pairs({}, {}, false) == Names{"4→4", "6→4"});
+    CHECK(pairs({}, {}, true).empty());
+    CHECK(pairs({}, {.name = "localhost"}, false).empty());
+    ConfigProg config;
+    config.pairs = {"4-6"};
+    CHECK(pairs(config, {}, false) == Names{"4-6"});
+}
+
+TEST_CASE("a tool that is given by its command line is tested on every pair", "[command_tunnel]") {
+    const auto report = CommandTunnel{quick(), {.command = forwarder()}}.run_all();
+    INFO(report.text());
+    CHECK(report.passed());
+    CHECK(report.pairs.size() == 4);
+}
+
+TEST_CASE("only the combinations that are asked for are tested", "[command_tunnel]") {
+    auto config = quick();
+    config.pairs = {"6-4", "4→4"};
+    const auto report = CommandTunnel{config, {.command = forwarder()}}.run_all();
+    CHECK(report.passed());
+    REQUIRE(report.pairs.size() == 2);
+    CHECK(report.pairs[0].pair.name() == "4→4");
+    CHECK(report.pairs[1].pair.name() == "6→4");
+    config.pairs = {"4-5"};
+    CHECK_THROWS_MATCHES((CommandTunnel{config, {.command = forwarder()}}.run_all()), InvalidConfig,
+                         MessageMatches(ContainsSubstring("'4-5' is no combination") &&
+                                        ContainsSubstring("4→4, 4→6, 6→4, 6→6")));
+}
+
+TEST_CASE("a handshake is done as the options say, by name too", "[command_tunnel]") {
+    const CommandOptions socks5{.command = forwarder("none", "socks5"),
+                                .protocol = Socks5Options{}};
+    CHECK(CommandTunnel{quick(), socks5}.run_all().passed());
+    auto wrong = socks5;
+    wrong.protocol = HttpConnectOptions{};
+    auto config = quick();
+    config.timeouts.io = 1s;
+    config.pairs = {"4-4"};
+    CHECK_FALSE(CommandTunnel{config, wrong}.run_all().passed());
+
+    if (!name_of(Address::parse("192.0.2.1"))) {
+        SKIP("this network has no names");
+    }
+    auto by_name = socks5;
+    by_name.by_name = true;
+    CommandTunnel tunnel{quick(), by_name};
+    CHECK_FALSE(std::get<Socks5Options>(tunnel.protocol()).name);
+    CHECK_FALSE(tunnel.run_all().passed()); // that forwarder knows localhost only
+    CHECK(std::get<Socks5Options>(tunnel.protocol()).name == "ip6-1.test-tunnel.test");
+}
+
+TEST_CASE("a tool that is asked by name must find the target that was meant", "[command_tunnel]") {
+    if (!name_of(Address::parse("192.0.2.1"))) {
+        SKIP("this network has no names");
+    }
+    const auto report = CommandTunnel{
+        quick(),
+        {.command = {"microsocks", "-i", "{listen.address}", "-p", "{listen.port}", "-b",
+                     "{source.address}"},
+         .protocol = Socks5Options{},
+         .by_name = true}}.run_all();
+    INFO(report.text());
+    CHECK(report.passed());
+}
+
+TEST_CASE("files are written with their placeholders, and removed with the tool",
+          "[command_tunnel]") {
+    auto config = quick();
+    config.pairs = {"6-6"};
+    // The tool is a script that is written, too; it says where it stands.
+    CommandOptions options{
+        .command = {"sh", "{config}"},
+        .files = {{"run.sh", fmt::format("echo path {{dir}}; test -r {{dir}}/second || exit 9\n"
+                                         "exec '{}' {{listen.address}} {{listen.port}} "
+                                         "{{source.address}} {{target.address}} {{target.port}} "
+                                         "changes-up forward\n",
+                                         FAULTY_TUNNEL)},
+                  {"second", "x"}}};
+    const auto report = CommandTunnel{config, options}.run_all();
+    REQUIRE(report.pairs.size() == 1);
+    const auto& account = report.pairs[0].checks[0].account;
+    const auto begin = account.find("path ") + 5;
+    const auto path = account.substr(begin, account.find('\n', begin) - begin);
+    INFO(account);
+    CHECK_THAT(path, ContainsSubstring("/test-tunnel-"));
+    CHECK_THAT(account, ContainsSubstring(path + "/second") && !ContainsSubstring("status 9"));
+    struct stat status {};
+    CHECK(::stat(path.c_str(), &status) == -1);
+}
+
+TEST_CASE("a companion is started first, and awaited where the halves meet", "[command_tunnel]") {
+    auto config = quick();
+    // One half listens where the other one connects; it takes its time.
+    const Command inner{"sh", "-c",
+                        fmt::format("for i in 1 2 3 4 5 6 7 8 9; do kill -0 $$; done; exec '{}' "
+                                    "{{inner.address}} {{inner.port}} {{source.address}} "
+                                    "{{target.address}} {{target.port}} none forward",
+                                    FAULTY_TUNNEL)};
+    const Command outer{FAULTY_TUNNEL,     "{listen.address}", "{listen.port}", "{source.address}",
+                        "{inner.address}", "{inner.port}",     "none",          "forward"};
+    const auto report = CommandTunnel{config, {.command = outer, .companions = {inner}}}.run_all();
+    INFO(report.text());
+    CHECK(report.passed());
+
+    config.timeouts.start = 200ms;
+    config.pairs = {"4-4"};
+    const auto deaf =
+        CommandTunnel{config, {.command = outer, .companions = {{"sleep", "60"}}}}.run_all();
+    CHECK_THAT(deaf.text(), ContainsSubstring("sleep did not listen at "));
+    const auto dead =
+        CommandTunnel{config, {.command = outer, .companions = {{"false"}}}}.run_all();
+    CHECK_THAT(dead.text(), ContainsSubstring("false exited with status 1"));
+}
+
+TEST_CASE("a PROXY header is demanded of a tool that is to send one", "[command_tunnel]") {
+    auto config = quick();
+    config.pairs = {"4-4"};
+    auto impatient = config;
+    impatient.timeouts.io = 1s;
+    const auto none =
+        CommandTunnel{impatient, {.command = forwarder(), .server_header = ProxyVersion::v2}}
+            .run_all();
+    INFO(none.text());
+    CHECK_FALSE(none.passed());
+    // A forwarder passes on what its client sends first: the client's own header is a true one.
+    const auto passed_on = CommandTunnel{
+        config,
+        {.command = forwarder(),
+         .client_header = ProxyVersion::v2,
+         .server_header =
+             ProxyVersion::v2}}.run_all();
+    INFO(passed_on.text());
+    CHECK(passed_on.passed());
+    const auto other = CommandTunnel{impatient,
+                                     {.command = forwarder(),
+                                      .client_header = ProxyVersion::v1,
+                                      .server_header = ProxyVersion::v2}}
+                           .run_all();
+    CHECK_FALSE(other.passed());
+}
