@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -60,12 +61,13 @@ public:
     /// which the client connects, since that is tried until it succeeds.
     ///
     /// Throws ToolEnded as soon as one of its processes has ended, Unexpected where a process that
-    /// is none of the tool's listens there, TimedOut after `timeout`. On systems other than Linux
-    /// it does make a connection.
+    /// is none of the tool's listens there, TimedOut after `timeout`; the first and the last tell
+    /// how the processes were started and what they have printed. On systems other than Linux it
+    /// does make a connection.
     void await_listening(const Endpoint& endpoint, Duration timeout = Timeouts{}.start);
 
     /// Waits until the process that was added last has written `text` to one of its outputs. Throws
-    /// ToolEnded, and TimedOut after `timeout`.
+    /// ToolEnded, and TimedOut after `timeout`, with what was printed instead.
     void await_output(std::string_view text, Duration timeout = Timeouts{}.start);
 
     /// SIGTERM to each process, the last one first. Does not wait; what a process has started has
@@ -78,6 +80,15 @@ public:
 
 private:
     struct State;
+
+    /// What the processes were started as, and what they have printed.
+    [[nodiscard]] std::string story() const;
+    /// Has `wait` tell it: the hook that calls it may never get to return this server, and whoever
+    /// accounts for the failure never sees it.
+    template <typename Wait>
+    void with_story(Wait wait) const;
+    void wait_until_listening(const Endpoint& endpoint, Duration timeout);
+    void wait_for_output(std::string_view text, Duration timeout);
 
     std::shared_ptr<State> state_;
 };

@@ -89,6 +89,25 @@ std::string joined(const Range& range, std::string_view separator) {
     return result;
 }
 
+/// The end of what a tool printed, harmless, as much of it as a reader wants to see.
+inline std::string printable_tail(std::string_view text) {
+    constexpr std::size_t most_bytes = 2000;
+    constexpr std::size_t most_lines = 20;
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+        text.remove_suffix(1);
+    }
+    std::size_t start = text.size();
+    std::size_t lines = 0;
+    while (start > 0 && text.size() - start < most_bytes) {
+        if (text[start - 1] == '\n' && ++lines == most_lines) {
+            break;
+        }
+        --start;
+    }
+    return fmt::format("{}{}", start > 0 ? fmt::format("[... {} bytes before ...]\n", start) : "",
+                       escape_controls(text.substr(start)));
+}
+
 /// Puts `indent` before every line but the first.
 inline std::string indent_lines(std::string_view text, std::string_view indent) {
     std::string result;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -155,7 +156,38 @@ TEST_TUNNEL_INLINE void Server::stop(Duration timeout, Duration linger) {
     });
 }
 
+TEST_TUNNEL_INLINE std::string Server::story() const {
+    std::string result;
+    for (const auto& process : processes()) {
+        result += fmt::format("\n$ {}", process.command_line());
+        for (const auto& output : {process.out(), process.err()}) {
+            const auto text = detail::printable_tail(output);
+            result += text.empty() ? "" : "\n" + text;
+        }
+    }
+    return result;
+}
+
+template <typename Wait>
+void Server::with_story(Wait wait) const {
+    try {
+        wait();
+    } catch (const ToolEnded& error) {
+        throw ToolEnded{error.what() + story()};
+    } catch (const TimedOut& error) {
+        throw TimedOut{error.what() + story()};
+    }
+}
+
 TEST_TUNNEL_INLINE void Server::await_listening(const Endpoint& endpoint, Duration timeout) {
+    with_story([&] { wait_until_listening(endpoint, timeout); });
+}
+
+TEST_TUNNEL_INLINE void Server::await_output(std::string_view text, Duration timeout) {
+    with_story([&] { wait_for_output(text, timeout); });
+}
+
+TEST_TUNNEL_INLINE void Server::wait_until_listening(const Endpoint& endpoint, Duration timeout) {
     const auto deadline = Deadline::after(timeout);
     for (;;) {
 #if TEST_TUNNEL_LINUX
@@ -183,7 +215,7 @@ TEST_TUNNEL_INLINE void Server::await_listening(const Endpoint& endpoint, Durati
     }
 }
 
-TEST_TUNNEL_INLINE void Server::await_output(std::string_view text, Duration timeout) {
+TEST_TUNNEL_INLINE void Server::wait_for_output(std::string_view text, Duration timeout) {
     const auto deadline = Deadline::after(timeout);
     const auto& process = processes().back();
     const auto is_there = [&] {
