@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -218,6 +220,30 @@ inline bool is_granted(Handshake& handshake, Descriptor& client, const Settings&
 }
 
 /// Connects onwards and tells the client; nothing: it was refused.
+/// What the server is told first: where FAULTY_TUNNEL_PROXY is set, a header of the PROXY protocol,
+/// version 1, which is true where that is "true", and else what it says.
+inline void tell_server(const Descriptor& server, const Descriptor& client,
+                        const Settings& settings) {
+    const char* variable = ::getenv("FAULTY_TUNNEL_PROXY"); // NOLINT(concurrency-mt-unsafe)
+    const std::string_view how = variable == nullptr ? "" : variable;
+    if (how.empty() || how == "silence") {
+        return;
+    }
+    auto source = peer_endpoint(client.get()); // throws where it has gone
+    if (how == "wrong-port") {
+        source.set_port(static_cast<std::uint16_t>(source.port() ^ 1U));
+    }
+    const auto header =
+        how == "unknown" ? std::string{"PROXY UNKNOWN\r\n"}
+        : how == "garbage"
+            ? std::string{"HELO tunnel\r\n"}
+            : "PROXY TCP" + std::string{source.family() == AF_INET ? "4 " : "6 "} +
+                  (how == "wrong-address" ? settings.listen : source).address_text() + ' ' +
+                  settings.listen.address_text() + ' ' + std::to_string(source.port()) + ' ' +
+                  std::to_string(settings.listen.port()) + "\r\n";
+    write_all(server.get(), how == "half" ? header.substr(0, header.size() / 2) : header);
+}
+
 inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descriptor client,
                                               std::optional<Descriptor> server,
                                               const Settings& settings) {
@@ -245,6 +271,7 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
         refuse_unreachable(client, handshake.reply(Verdict::target_refused, {}));
         return nullptr;
     }
+    tell_server(*server, client, settings);
     if (is("loses-early-data") && Clock::now() - start >= 50ms) {
         discard(client.get(), 1ms);
     }

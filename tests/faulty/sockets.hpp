@@ -151,6 +151,13 @@ inline Endpoint any_address(int family, std::uint16_t port) {
     return parse_endpoint(family == AF_INET ? "0.0.0.0" : "::", port);
 }
 
+inline Endpoint peer_endpoint(int fd) {
+    Endpoint endpoint;
+    endpoint.length = sizeof endpoint.storage;
+    checked(::getpeername(fd, endpoint.address(), &endpoint.length), "getpeername");
+    return endpoint;
+}
+
 inline Endpoint local_endpoint(int fd) {
     Endpoint endpoint;
     endpoint.length = sizeof endpoint.storage;

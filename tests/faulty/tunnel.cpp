@@ -8,6 +8,8 @@
 // forward (it is told nothing), socks5, socks4 or connect (HTTP); socks5-password and
 // connect-password want the user "user" with the password "password". Whatever a client asks for,
 // the target above is the only one.
+// FAULTY_TUNNEL_PROXY says with which header of the PROXY protocol the server's connections begin:
+// true, wrong-port, wrong-address, unknown, garbage, half or silence.
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -3,7 +3,10 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,14 +67,62 @@ inline void burst(PairRun& run) {
     }
 }
 
+/// Whether the tool ends a connection within a moment, whatever it still says on it.
+inline bool ends_soon(Socket& server) {
+    constexpr auto moment = std::chrono::seconds{1};
+    const auto deadline = Deadline::after(moment);
+    server.set_timeout(moment);
+    std::array<char, 256> bytes{};
+    try {
+        while (!deadline.passed()) {
+            if (server.read_some(bytes.data(), bytes.size()) == 0) {
+                return true;
+            }
+        }
+    } catch (const SystemError&) {
+        return true;
+    } catch (const TimedOut&) {
+        return false;
+    }
+    return false;
+}
+
+/// One that has arrived while it is not known for which client.
+struct Candidate {
+    Socket server;
+    /// Whether what comes first on it has come.
+    bool is_open = false;
+};
+
+/// False where it is at its end: then its client was another one, which has gone. What comes first
+/// may be missing then, and may not tell who that client was, which nobody can be asked any more.
+inline bool lives(PairRun& run, Candidate& candidate) {
+    if (std::exchange(candidate.is_open, true)) {
+        return candidate.server.pending() > 0;
+    }
+    try {
+        run.open_server(candidate.server);
+    } catch (const SetupError&) {
+        throw;
+    } catch (const ToolEnded&) {
+        throw;
+    } catch (const std::exception&) { // whatever a hook makes of it
+        if (!ends_soon(candidate.server)) {
+            throw;
+        }
+        return false;
+    }
+    return true;
+}
+
 /// The connection, of those that arrive, on which `tag` does; others that end are let go.
 inline std::optional<Socket> find_by_tag(PairRun& run, std::string_view tag, Deadline deadline) {
-    std::vector<Socket> candidates;
+    std::vector<Candidate> candidates;
     std::vector<detail::SocketEvent> events;
     while (!deadline.passed()) {
         events.assign(1, run.listener().event(POLLIN));
         for (const auto& candidate : candidates) {
-            events.push_back(candidate.event(POLLIN));
+            events.push_back(candidate.server.event(POLLIN));
         }
         detail::wait_for_sockets(events, deadline, run.watch().lock().get(),
                                  "a connection to the server");
@@ -79,18 +130,23 @@ inline std::optional<Socket> find_by_tag(PairRun& run, std::string_view tag, Dea
             if (events[i + 1].revents == 0) {
                 continue;
             }
-            try {
-                if (candidates[i].pending() > 0) {
-                    expect_read(candidates[i], tag, PairRun::up);
-                    return std::move(candidates[i]);
+            auto& candidate = candidates[i];
+            const bool was_open = candidate.is_open;
+            if (!lives(run, candidate)) {
+                candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
+                continue;
+            }
+            if (was_open) {
+                try {
+                    expect_read(candidate.server, tag, PairRun::up);
+                    return std::move(candidate.server);
+                } catch (const SystemError&) {
+                    candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
                 }
-                candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
-            } catch (const SystemError&) {
-                candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
             }
         }
-        if (auto arrived = run.try_accept()) {
-            candidates.push_back(*std::move(arrived));
+        if (auto arrived = run.listener().try_accept()) {
+            candidates.push_back({.server = *std::move(arrived)});
         }
     }
     return std::nullopt;

@@ -237,8 +237,10 @@ public:
 
     void release() {
         if (!plugs_.empty()) {
-            for (auto& accepted : arrivals(run_, plugs_.size(), Deadline{Clock::now()})) {
-                accepted.reset();
+            for (std::size_t i = 0; i < plugs_.size(); ++i) {
+                if (auto accepted = run_.listener().try_accept()) {
+                    accepted->reset(); // no tool's: nothing comes first on it
+                }
             }
             plugs_.clear();
             run_.listener().listen();

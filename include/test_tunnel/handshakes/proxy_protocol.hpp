@@ -59,6 +59,11 @@ struct ProxyHeader {
 template <SocketLike Server>
 ProxyHeader read_proxy_header(Server& server, std::optional<ProxyVersion> version = std::nullopt);
 
+/// The same for a proxy that must say whose connection it is: returns the client, for
+/// `TestTunnel::open_server`. Throws Unexpected also where the header tells no addresses.
+template <SocketLike Server>
+Endpoint read_proxied_client(Server& server, std::optional<ProxyVersion> version = std::nullopt);
+
 /// Opens a connection to a tool that expects a PROXY header from its client:
 ///
 ///     write_proxy_header(client, {.source = client.local(), .destination = client.peer()});
@@ -338,6 +343,17 @@ ProxyHeader read_proxy_header(Server& server, std::optional<ProxyVersion> versio
     }
     reply.read_constant(detail::proxy_signature.substr(1), v2_expected);
     return detail::read_proxy_v2(reply);
+}
+
+template <SocketLike Server>
+Endpoint read_proxied_client(Server& server, std::optional<ProxyVersion> version) {
+    const auto header = read_proxy_header(server, version);
+    if (!header.source) {
+        throw Unexpected{
+            "a PROXY header that tells the client's address",
+            header.command == ProxyCommand::local ? "it says LOCAL" : "it says that it is unknown"};
+    }
+    return *header.source;
 }
 
 template <SocketLike Client>
