@@ -140,6 +140,18 @@ inline void stop_listening(PairRun& run, Socket& listener, const Endpoint& endpo
     }
 }
 
+/// Whether the system itself refuses a connection from where the tool connects: not every Linux
+/// gets the refusal of a global IPv6 address through to ::1.
+inline bool is_refused(PairRun& run) {
+    auto probe = bind_to(run.config(), {run.pair().svc_listen.clients.front(), 0});
+    probe.set_timeout(detail::probe_timeout);
+    try {
+        return !probe.try_connect(run.pair().svc_listen.listen());
+    } catch (const TimedOut&) {
+        return false;
+    }
+}
+
 /// The server is bound, so that nobody else can be there, and does not listen: the client must be
 /// told so, and a healthy server be reached afterwards.
 inline void unreachable(PairRun& run) {
@@ -150,6 +162,11 @@ inline void unreachable(PairRun& run) {
              fmt::format("the server can be bound to {} without listening", target), Party::server,
              Party::server);
     stop_listening(run, listener, target);
+    if (!is_refused(run)) {
+        listener.listen();
+        throw NotApplicable{fmt::format("on this machine nobody at {} learns that {} is closed",
+                                        run.pair().svc_listen.clients.front(), target)};
+    }
     std::optional<Refusal> refusal;
     try {
         refusal = await_refusal(run);
