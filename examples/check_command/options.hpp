@@ -10,6 +10,7 @@
 #include <test_tunnel/trait_names.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,7 @@ template <typename Value>
 Value choose(std::string_view what, const std::string& text,
              const std::vector<std::pair<std::string, Value>>& all) {
     std::vector<std::string> names;
+    names.reserve(all.size());
     for (const auto& [name, value] : all) {
         if (name == text) {
             return value;
@@ -55,8 +58,11 @@ Value choose(std::string_view what, const std::string& text,
 
 template <typename Number>
 Number number(std::string_view option, const std::string& text) {
-    if (const auto value = detail::read_number<Number>(text)) {
-        return *value;
+    Number result{};
+    const auto* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, result);
+    if (error == std::errc{} && rest == end) {
+        return result;
     }
     throw InvalidConfig{fmt::format("{} takes a number, not '{}'", option, text)};
 }
@@ -254,6 +260,7 @@ inline Request read_arguments(const std::vector<std::string>& arguments) {
             plain->second();
         } else if (with == options.with_value.end()) {
             std::vector<std::string> names;
+            names.reserve(options.with_value.size() + options.without.size());
             for (const auto& [name, act] : options.with_value) {
                 names.push_back(name);
             }

@@ -48,6 +48,7 @@ public:
     /// In the order in which they were set.
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> result;
+        result.reserve(values_.size());
         for (const auto& [name, value] : values_) {
             result.push_back(name);
         }
@@ -87,9 +88,11 @@ namespace detail {
 /// The length of the word at the beginning of `text` that may be a placeholder's name.
 inline std::size_t placeholder_length(std::string_view text) {
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    const auto end = std::find_if(text.begin(), text.end(), [&](char c) {
-        return !is_letter(c) && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-';
-    });
+    const auto is_other = [](char c) {
+        return (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    };
+    const auto end = std::find_if_not(text.begin(), text.end(),
+                                      [&](char c) { return is_letter(c) || is_other(c); });
     return text.empty() || !is_letter(text.front()) ? 0
                                                     : static_cast<std::size_t>(end - text.begin());
 }

@@ -15,10 +15,10 @@ namespace test_tunnel::detail {
 inline std::size_t edits(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < a.size(); ++i) {
+    for (const char character : a) {
         auto diagonal = row[0]++;
         for (std::size_t k = 0; k < b.size(); ++k) {
-            const auto changed = diagonal + (a[i] == b[k] ? 0 : 1);
+            const auto changed = diagonal + (character == b[k] ? 0 : 1);
             diagonal = row[k + 1];
             row[k + 1] = std::min({changed, diagonal + 1, row[k] + 1});
         }

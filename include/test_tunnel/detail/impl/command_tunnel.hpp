@@ -128,6 +128,7 @@ TEST_TUNNEL_INLINE void CommandTunnel::validate() const {
         }
     }
     std::vector<std::string> names;
+    names.reserve(options_.files.size());
     for (const auto& [name, text] : options_.files) {
         if (std::find(names.begin(), names.end(), name) != names.end()) {
             throw InvalidConfig{fmt::format("two files can't both be {{dir}}/{}", name)};

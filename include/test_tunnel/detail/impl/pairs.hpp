@@ -117,6 +117,7 @@ namespace detail {
 /// them.
 inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> all) {
     std::vector<std::string> wanted;
+    wanted.reserve(config.pairs.size());
     for (const auto& name : config.pairs) {
         wanted.push_back(parse_pair_name(name));
     }
