@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../check.hpp"
+#include "../detail/probing.hpp"
 #include "../expect.hpp"
 #include "../pair_run.hpp"
 #include "support.hpp"
