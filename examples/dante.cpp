@@ -54,7 +54,9 @@ public:
     Traits traits() const override {
         return {.reset = ResetShows::as_end,
                 .refuses = Refuses::in_handshake,
-                .stops_connections = false}; // processes of its own serve them, to their end
+                .stops_connections = false, // processes of its own serve them, to their end
+                .accepts = {"socks5.request.version", "socks5.request.empty_name",
+                            "socks5.request.nul_in_name"}};
     }
 
     static constexpr auto wrapper = "libnss_wrapper.so";

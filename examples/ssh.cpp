@@ -79,6 +79,7 @@ public:
         if (forward_ == "-D") {
             result.reports_source = ReportsSource::null;
             result.refuses = Refuses::in_handshake;
+            result.accepts = {"socks5.greeting.no_methods", "socks5.request.nul_in_name"};
         } else {
             result.connects_eagerly = true;
             result.refuses = Refuses::by_end;

@@ -45,7 +45,11 @@ public:
         return {.half_close = HalfClose::none,
                 .reset = ResetShows::as_end,
                 .refuses = Refuses::in_handshake,
-                .no_delay = false};
+                .no_delay = false,
+                .accepts = {"http.target.scheme", "http.target.userinfo", "http.target.path",
+                            "http.port.wrapped", "http.port.text", "http.method.case",
+                            "http.method.unknown", "http.host.none", "http.host.two",
+                            "http.field.space_before_colon"}};
     }
 
 private:
