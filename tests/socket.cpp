@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -160,6 +161,20 @@ TEST_CASE("a peer is still known when it has gone", "[socket]") {
     client.reset();
     CHECK_THROWS_AS(server.read(1), SystemError);
     CHECK(server.peer() == peer);
+}
+
+TEST_CASE("a connection that was reset is told from one that has ended", "[socket]") {
+    auto [client, server] = connect();
+    CHECK_FALSE(server.is_reset());
+    client.shutdown_write();
+    server.read_end();
+    CHECK_FALSE(server.is_reset());
+    client.reset();
+    const auto deadline = Deadline::after(long_time);
+    while (!server.is_reset() && !deadline.passed()) {
+        std::this_thread::yield();
+    }
+    CHECK(server.is_reset());
 }
 
 TEST_CASE("an IPv6 socket takes no IPv4", "[socket]") {

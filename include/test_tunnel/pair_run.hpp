@@ -230,6 +230,8 @@ private:
     void start();
     [[nodiscard]] bool has_ended_well();
     void serves_just_one();
+    [[nodiscard]] bool may_have_been_too_early();
+    [[nodiscard]] Connection connect_when_settled();
     [[nodiscard]] bool carries(Connection& connection, Duration patience);
     void drop();
 
@@ -249,6 +251,10 @@ private:
     /// Whether it connects onwards only when the client has spoken.
     std::optional<bool> speaks_first_;
     bool seemed_to_wait_ = false;
+    /// Whether the last connection of a client that failed was reset by it.
+    bool was_reset_ = false;
+    /// Whether it is given a moment after its start: it has reset what came in at once.
+    bool settles_ = false;
     std::optional<bool> concurrent_;
     bool is_concurrency_judged_ = false;
     std::optional<std::size_t> most_at_once_;

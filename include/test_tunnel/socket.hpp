@@ -68,6 +68,10 @@ public:
     /// The other end's endpoint, as it was when the connection was made.
     [[nodiscard]] Endpoint peer() const;
 
+    /// Whether the connection is no longer there, since one of the ends has reset it; for one that
+    /// was made.
+    [[nodiscard]] bool is_reset() const noexcept;
+
     /// Binds with address reuse on. Throws SystemError.
     void bind(const Endpoint& endpoint);
 

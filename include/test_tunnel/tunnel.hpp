@@ -143,6 +143,7 @@ private:
     template <typename Act>
     [[nodiscard]] CheckResult run_check(PairRun& run, const Check& check, Act act);
     [[nodiscard]] CheckResult failure(PairRun& run, std::string expected, std::string actual) const;
+    [[nodiscard]] Connection complete(PairRun& run, Socket& client);
     static bool await_connection(PairRun& run, Socket& client, Duration patience);
 
     ConfigProg config_;

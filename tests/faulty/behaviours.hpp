@@ -34,6 +34,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"none", "correct", everything, "-", "nothing is wrong with it"},
 
     {"slow-start", "awkward", all, "-", "listens 300 ms after its start"},
+    {"listens-twice", "awkward", all, "-", "listens anew when the first client has come, or nobody has for 200 ms"},
     {"slow-stop", "awkward", all, "-", "ends 300 ms after SIGTERM"},
     {"single-bytes", "awkward", all, "-", "writes byte by byte (after 64 KiB in pieces of up to 512)"},
     {"noisy", "awkward", all, "-", "writes 1 MiB to stderr for each of its first four pieces of data, then a line for each"},
@@ -121,6 +122,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"stray-byte-after-reply", "fault", asking, "hello", "adds a byte to its reply"},
     {"replies-twice", "fault", asking, "hello", "sends its reply twice"},
     {"success-then-close", "fault", asking, "hello", "reports success, then closes"},
+    {"resets-first-client", "fault", all, "hello", "resets its first connection"},
     {"loses-first-data", "fault", asking, "hello", "loses what the server sends first, up to 50 ms after the reply"},
     {"success-without-connecting", "fault", asking, "target.unreachable", "reports success before it connects (strict)"},
     {"loses-data-after-request", "fault", any_protocol, "handshake.early_data", "loses what the client sends before the reply (strict)"},

@@ -169,6 +169,10 @@ void serve_in_child(Descriptor client, Descriptor& listener, const Settings& set
 bool admits(Descriptor& client) {
     static int alone = 0; // the last connection may still be on its way out
     alone += process.open <= 1 ? 1 : 0;
+    if (is("resets-first-client") && alone == 1) {
+        client.reset();
+        return false;
+    }
     if (is("every-fiftieth-fails") && alone % 50 == 0) {
         client.reset();
         return false;
@@ -297,6 +301,11 @@ std::uint16_t port_of(std::string_view text) {
         at = any_address(at.family(), at.port());
     }
     auto listener = listen_at(at);
+    if (is("listens-twice")) {
+        is_readable(listener.get(), 200);
+        listener.close();
+        listener = listen_at(at);
+    }
     at.set_port(0);
     const auto second = is("second-port") ? listen_at(at) : Descriptor{};
     if (is("one-thread")) {

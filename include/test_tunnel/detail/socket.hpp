@@ -44,6 +44,11 @@ inline Endpoint Socket::peer() const {
     return peer_ ? *peer_ : detail::socket_name(::getpeername, fd(), "getpeername");
 }
 
+inline bool Socket::is_reset() const noexcept {
+    detail::SocketAddress other;
+    return ::getpeername(fd(), other.data(), other.length()) == -1;
+}
+
 /// "192.0.2.1:6375 → 127.0.0.1:6374": this end first.
 inline std::string Socket::name() const {
     detail::SocketAddress here;

@@ -52,6 +52,11 @@ TEST_TUNNEL_INLINE void PairRun::start() {
     server_.emplace(tunnel_.spawn_server(pair_.proxy_listen, pair_.svc_listen));
     server_->limit(config().timeouts.check);
     listener_->watch(server_->watch());
+    if (settles_) {
+        step("settle", "the tool has got ready, and runs");
+        constexpr auto moment = std::chrono::milliseconds{500};
+        detail::wait_for({}, Deadline::after(moment), watch().lock().get(), "the tool to be ready");
+    }
     connections_ = 0;
     tool_socket_ = 0;
 }

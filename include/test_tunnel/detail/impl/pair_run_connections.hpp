@@ -2,6 +2,8 @@
 
 // How PairRun makes connections and what it asks of them.
 
+#include <chrono>
+#include <exception>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -15,7 +17,7 @@
 namespace test_tunnel {
 
 TEST_TUNNEL_INLINE Connection PairRun::connect() {
-    const int before = connections_;
+    const int before = server_ ? connections_ : 0;
     try {
         auto connection = tunnel_.connect(*this);
         if (before > 0 && traits_.serves_again == false) {
@@ -26,6 +28,9 @@ TEST_TUNNEL_INLINE Connection PairRun::connect() {
     } catch (const SetupError&) {
         throw;
     } catch (const std::exception&) { // whatever a hook makes of it
+        if (before == 0 && may_have_been_too_early()) {
+            return connect_when_settled();
+        }
         if (before != 1 || !has_ended_well()) {
             throw;
         }
@@ -33,6 +38,27 @@ TEST_TUNNEL_INLINE Connection PairRun::connect() {
     connections_ = before;
     serves_just_one();
     return tunnel_.connect(*this);
+}
+
+/// Whether a tool that was just started reset its first connection. Some listen in one process
+/// until another one does, or anew when they have dropped their privileges; the connections that
+/// have come in before are lost.
+TEST_TUNNEL_INLINE bool PairRun::may_have_been_too_early() {
+    constexpr auto moment = std::chrono::seconds{1};
+    return was_reset_ && !settles_ && server_ && server_->running() &&
+           server_->processes().front().run_time() < detail::scaled(moment);
+}
+
+/// The tool is started anew: if it was too early, then its first connection now, a moment later, is
+/// served.
+TEST_TUNNEL_INLINE Connection PairRun::connect_when_settled() {
+    settles_ = true;
+    drop();
+    auto connection = tunnel_.connect(*this);
+    note(
+        "it resets connections that are made within a moment of its start: it listens before it is "
+        "ready");
+    return connection;
 }
 
 TEST_TUNNEL_INLINE std::optional<Connection> PairRun::connect_within(Duration patience) {

@@ -156,6 +156,15 @@ TEST_TUNNEL_INLINE Connection TestTunnel::connect(PairRun& run) {
     if (run.connections_ == 1) {
         detail::require_own_listener(run.server(), run.pair().proxy_listen.listen());
     }
+    try {
+        return complete(run, client);
+    } catch (...) {
+        run.was_reset_ = client.is_reset();
+        throw;
+    }
+}
+
+TEST_TUNNEL_INLINE Connection TestTunnel::complete(PairRun& run, Socket& client) {
     client.set_timeout(run.patience_.value_or(config_.timeouts.io));
     const auto reported = run.handshake(client);
     client.set_timeout(config_.timeouts.io);
