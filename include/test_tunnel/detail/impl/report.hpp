@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "../../report.hpp"
 #include "../inline.hpp"
+#include "../text.hpp"
 
 namespace test_tunnel {
 
@@ -85,15 +89,20 @@ TEST_TUNNEL_INLINE void add_text(TextsOfPairs& texts, const std::string& text,
 TEST_TUNNEL_INLINE TextsOfPairs Report::notes() const {
     TextsOfPairs result;
     for (const auto& entry : pairs) {
+        std::map<std::string_view, std::vector<std::string_view>> not_applicable; // by the reason
         for (const auto& check : entry.checks) {
             for (const auto& note : check.notes) {
                 detail::add_text(result, note.text, entry);
             }
             if (check.outcome == Outcome::not_applicable) {
-                detail::add_text(result,
-                                 fmt::format("{} is not applicable: {}", check.id, check.account),
-                                 entry);
+                not_applicable[check.account].push_back(check.id);
             }
+        }
+        for (const auto& [reason, ids] : not_applicable) {
+            detail::add_text(result,
+                             fmt::format("{} {} not applicable: {}", detail::joined(ids, ", "),
+                                         ids.size() == 1 ? "is" : "are", reason),
+                             entry);
         }
     }
     return result;
