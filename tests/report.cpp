@@ -135,6 +135,28 @@ TEST_CASE("the summary is a table of pairs and groups of checks", "[report]") {
           "  note: idle is not applicable: it waits for nobody (Traits::idle_timeout)");
 }
 
+TEST_CASE("what was not tried is not among the slowest", "[report]") {
+    auto report = support::report();
+    const auto not_tried = [](const char* id) {
+        return support::other_check(id, Outcome::skipped, "not tried, since hello has failed");
+    };
+    report.pairs = {
+        support::pair_result({support::failed_check("hello", "nothing"), not_tried("data.bulk"),
+                              not_tried("data.tiny"), not_tried("idle")})};
+    CHECK_THAT(report.summary(), !ContainsSubstring("slowest"));
+}
+
+TEST_CASE("what is not applicable for the same reason stands in one line", "[report]") {
+    auto report = support::report();
+    const auto excused = [](const char* id) {
+        return support::other_check(id, Outcome::not_applicable, "it speaks none");
+    };
+    report.pairs = {support::pair_result(
+        {support::passed_check("hello"), excused("data.bulk"), excused("data.tiny")})};
+    CHECK_THAT(report.summary(),
+               ContainsSubstring("data.bulk, data.tiny are not applicable: it speaks none"));
+}
+
 TEST_CASE("the summary has marks and colours on a terminal, in the same columns", "[report]") {
     const auto report = support::report();
     CHECK_THAT(report.summary({.colours = false, .marks = true}),

@@ -76,6 +76,9 @@ inline std::vector<SlowCheck> slowest_of(const Report& report) {
     std::vector<SlowCheck> result;
     for (const auto& entry : report.pairs) {
         for (const auto& check : entry.checks) {
+            if (check.outcome == Outcome::skipped) {
+                continue; // it took no time
+            }
             auto known = std::find_if(result.begin(), result.end(),
                                       [&](const auto& other) { return other.id == check.id; });
             if (known == result.end()) {
