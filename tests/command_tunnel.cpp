@@ -135,7 +135,11 @@ TEST_CASE("a command line is taken apart as a shell does", "[command_tunnel]") {
     CHECK(split_command(R"(a\ b \'c "d\"e\\f\g" '\h')") ==
           Command{"a b", "'c", "d\"e\\f\\g", "\\h"});
     CHECK(split_command("$HOME;x|y *") == Command{"$HOME;x|y", "*"});
-    for (const auto* const text : {"", "  ", "'a", "\"a", "a\\", "\"a\\"}) {
+    CHECK(split_command(R"("\$a \`b")") == Command{"$a `b"});
+    // A backslash at the end of a line continues it, within double quotes, too.
+    CHECK(split_command("a \\\n  b\\\nc \"d\\\ne\" 'f\\\ng'") ==
+          Command{"a", "bc", "de", "f\\\ng"});
+    for (const auto* const text : {"", "  ", "'a", "\"a", "a\\", "\"a\\", "\\\n"}) {
         CHECK_THROWS_AS(split_command(text), InvalidConfig);
     }
 }

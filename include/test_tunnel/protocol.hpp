@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <variant>
 
 #include "address.hpp"
@@ -29,5 +30,21 @@ std::optional<Endpoint> shake_hands(Client& client, const Endpoint& target,
     }
     return std::nullopt;
 }
+
+namespace detail {
+
+/// The same protocol, asking by `name`.
+inline Protocol with_name(Protocol protocol, const std::string& name) {
+    std::visit(
+        [&](auto& options) {
+            if constexpr (requires { options.name; }) {
+                options.name = name;
+            }
+        },
+        protocol);
+    return protocol;
+}
+
+} // namespace detail
 
 } // namespace test_tunnel

@@ -124,18 +124,6 @@ inline void password(PairRun& run) {
     try_kind(run, unauthorized_requests);
 }
 
-/// The same protocol, by name.
-inline Protocol with_name(Protocol protocol, const std::string& name) {
-    std::visit(
-        [&](auto& options) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(options)>, std::monostate>) {
-                options.name = name;
-            }
-        },
-        protocol);
-    return protocol;
-}
-
 /// The target is asked for by each name that it has, also the shortest and the longest.
 inline void name(PairRun& run) {
     const auto protocol = need_protocol(run);
@@ -154,7 +142,7 @@ inline void name(PairRun& run) {
         run.step("by name", fmt::format("{} is known to the tool as {}", shown, target.address),
                  Party::client, Party::tool);
         HandshakeClient client{socket};
-        const auto named = with_name(protocol, each);
+        const auto named = detail::with_name(protocol, each);
         result = attempt(client, [&](HandshakeClient& some) { shake_hands(some, target, named); });
         if (result.answer != Answer::served) {
             break;

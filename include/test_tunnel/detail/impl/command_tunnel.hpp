@@ -22,24 +22,33 @@
 namespace test_tunnel {
 
 TEST_TUNNEL_INLINE Command split_command(std::string_view line) {
+    constexpr std::string_view blank = " \t\n";
+    constexpr std::string_view escaped_in_double_quotes = "$`\"\\\n"; // POSIX, XCU §2.2.3
     Command words;
     bool in_word = false;
     char quote = '\0';
     for (std::size_t i = 0; i < line.size(); ++i) {
         const char character = line[i];
-        const bool is_last = i + 1 == line.size();
-        const bool escapes = quote == '\0' || (quote == '"' && !is_last &&
-                                               (line[i + 1] == '"' || line[i + 1] == '\\'));
-        if (quote == '\0' && (character == ' ' || character == '\t' || character == '\n')) {
+        if (quote == '\0' && blank.find(character) != std::string_view::npos) {
             in_word = false;
+            continue;
+        }
+        const auto next = line.substr(i + 1, 1);
+        const bool escapes =
+            character == '\\' &&
+            (quote == '\0' ||
+             (quote == '"' && escaped_in_double_quotes.find(next) != std::string_view::npos &&
+              !next.empty()));
+        if (escapes && next == "\n") {
+            ++i; // the line goes on: both are as if they were not there
             continue;
         }
         if (!in_word) {
             words.emplace_back();
             in_word = true;
         }
-        if (character == '\\' && quote != '\'' && escapes) {
-            if (is_last) {
+        if (escapes) {
+            if (next.empty()) {
                 throw InvalidConfig{fmt::format("'{}' ends in a backslash", line)};
             }
             words.back() += line[++i];
@@ -59,22 +68,6 @@ TEST_TUNNEL_INLINE Command split_command(std::string_view line) {
     }
     return words;
 }
-
-namespace detail {
-
-/// `protocol` asking by `name`.
-inline Protocol with_name(Protocol protocol, const std::string& name) {
-    std::visit(
-        [&](auto& options) {
-            if constexpr (requires { options.name; }) {
-                options.name = name;
-            }
-        },
-        protocol);
-    return protocol;
-}
-
-} // namespace detail
 
 TEST_TUNNEL_INLINE ConfigProg CommandTunnel::with_program(ConfigProg config,
                                                           const CommandOptions& options) {
@@ -221,12 +214,7 @@ TEST_TUNNEL_INLINE std::optional<Endpoint> CommandTunnel::open_server(Socket& se
     if (!options_.server_header) {
         return std::nullopt;
     }
-    const auto header = read_proxy_header(server, *options_.server_header);
-    if (!header.source) {
-        throw Unexpected{"a PROXY header with the client's address",
-                         "one that does not tell it (LOCAL or UNKNOWN)"};
-    }
-    return header.source;
+    return read_proxied_client(server, *options_.server_header);
 }
 
 } // namespace test_tunnel
