@@ -677,6 +677,27 @@ TEST_CASE("a client that has closed does not reset what comes late", "[tls]") {
     server.write("still");
 }
 
+TEST_CASE("closing with data unread is a reset, as it is without TLS", "[tls]") {
+    auto [client, server] = connect(TlsVersion::v1_3, 5s);
+    Stream down{.from = server,
+                .to = client,
+                .name = "down",
+                .pattern = Pattern{1},
+                .size = 1U << 28U,
+                .reads = false,
+                .may_break = true};
+    transfer({&down, 1}, {}, {.patience = short_time, .may_stall = true});
+    client.close();
+    // A tool that is about to write would else wait for a reader that there is no more.
+    CHECK_THAT(text_of_error<SystemError>([&server = server] {
+                   const std::string data(1U << 16U, 'x');
+                   for (int i = 0; i < 4096; ++i) {
+                       server.write(data);
+                   }
+               }),
+               ContainsSubstring("Connection reset by peer") || ContainsSubstring("Broken pipe"));
+}
+
 TEST_CASE("a discarded layer says nothing more, and one that is destroyed ends properly", "[tls]") {
     auto [client, server] = connect();
     std::optional<Socket> owner{std::move(client)};

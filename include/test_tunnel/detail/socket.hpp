@@ -274,8 +274,7 @@ inline void Socket::shutdown_write() {
 }
 
 inline void Socket::reset() noexcept {
-    const linger now{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    detail::reset_when_closed(fd());
     if (layer_) {
         layer_->discard();
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <string_view>
@@ -42,6 +43,12 @@ inline void set_nonblocking(int fd) {
 
 inline void set_cloexec(int fd) {
     checked(::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl(F_SETFD, FD_CLOEXEC)");
+}
+
+/// Has TCP end the connection by a reset when the last descriptor of this socket is closed.
+inline void reset_when_closed(int fd) noexcept {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 } // namespace test_tunnel::detail

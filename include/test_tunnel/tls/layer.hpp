@@ -225,12 +225,19 @@ private:
         flush();
     }
 
-    /// As close(2) does: what was written still arrives, then the end of the stream.
+    /// As close(2) does: what was written still arrives, then the end of the stream; or, where data
+    /// has arrived that nobody has read, it is a reset. That is in here, not in TCP any more, which
+    /// therefore has to be told.
     void end() noexcept {
         if (!fd_) {
             return;
         }
         try {
+            if (pending() > 0) {
+                reset_when_closed(fd_.get());
+                fd_.reset();
+                return;
+            }
             say_goodbye();
             constexpr auto moment = std::chrono::seconds{1};
             for (const auto deadline = Deadline::after(moment);
