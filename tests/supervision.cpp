@@ -602,6 +602,16 @@ TEST_CASE("what a wrapper leaves behind that handles SIGTERM itself is not told"
     CHECK(process.left_behind().size() == 1);
 }
 
+TEST_CASE("what a tool leaves behind that listens itself, and is no wrapper, is not told",
+          "[supervision]") {
+    auto process = start({"bind", "127.0.0.1", "0", "listen", "fork", "exec", "/bin/sh", "-c",
+                          "echo ready; exec sleep 60", "parent", "wait"});
+    REQUIRE(is_ready(process));
+    CHECK(process.stop(long_time, 0ms).signal() == SIGTERM);
+    CHECK(process.left_behind().size() == 1);
+    CHECK_FALSE(has_children());
+}
+
 TEST_CASE("nobody is told to end where a wrapper is killed", "[supervision]") {
     const TemporaryDirectory directory;
     auto process = wrapped({"end-noting", directory.file("note"), "told", "ready", "wait"});

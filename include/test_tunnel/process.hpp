@@ -105,7 +105,8 @@ public:
     ///
     /// A script that dies of it while it waits for the tool has not told the tool: the children of
     /// such a wrapper, as far as they run another program, are sent SIGTERM in its place, and it
-    /// counts as ended when they have (Linux only).
+    /// counts as ended when they have (Linux only). A process that has a TCP socket is no
+    /// wrapper: a tool has to end its helpers itself.
     void terminate(Duration linger);
 
     /// Whether it has ended, even if `status` still waits for what it has started to linger.

@@ -181,6 +181,9 @@ inline std::vector<Straggler> stragglers(pid_t /*group*/, std::string_view /*mar
 inline std::optional<std::string> program_of(pid_t /*pid*/) {
     return std::nullopt;
 }
+inline bool has_tcp_socket(pid_t /*pid*/) {
+    return false;
+}
 inline std::vector<pid_t> terminate_wrapped(const std::vector<Straggler>& /*left*/,
                                             const std::string& /*program*/) {
     return {};

@@ -44,7 +44,8 @@ struct Process::State {
     detail::Output out;
     detail::Output err;
     std::string mark;
-    /// The file that it runs, as of when it was told to end; empty where that is not known.
+    /// The file that it runs, as of when it was told to end; empty where that is not known, and
+    /// where it has a TCP socket: then it is no wrapper, but the tool itself.
     std::string program;
     /// Whether it has become a zombie, and what it was waiting for then.
     bool is_gone = false;
@@ -152,7 +153,9 @@ TEST_TUNNEL_INLINE void Process::signal(int number) noexcept {
 
 TEST_TUNNEL_INLINE void Process::terminate(Duration linger) {
     state_->linger = detail::scaled(linger);
-    state_->program = detail::program_of(pid()).value_or(state_->program);
+    if (!was_told_to_end() && !detail::has_tcp_socket(pid())) {
+        state_->program = detail::program_of(pid()).value_or("");
+    }
     signal(SIGTERM);
     signal(SIGCONT); // a stopped process takes no SIGTERM
 }
