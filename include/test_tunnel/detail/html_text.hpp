@@ -8,7 +8,8 @@
 
 namespace test_tunnel::detail {
 
-/// The text as it may stand in HTML and SVG, in an attribute in quotes, too.
+/// The text as it may stand in HTML, SVG and XML, in an attribute in double quotes, too: what a
+/// tool has printed can't break it.
 inline std::string html_text(std::string_view text) {
     std::string result;
     for (const char character : escape_controls(text)) {
@@ -20,7 +21,7 @@ inline std::string html_text(std::string_view text) {
                 result += "&lt;";
                 break;
             case '>':
-                result += "&gt;";
+                result += "&gt;"; // "]]>" must not stand in a text of XML
                 break;
             case '"':
                 result += "&quot;";

@@ -7,46 +7,23 @@
 #include <string>
 #include <string_view>
 
-#include "../detail/text.hpp"
+#include "../detail/html_text.hpp"
 #include "../report.hpp"
 
 namespace test_tunnel {
 
 namespace detail {
 
-/// For the text of an element, or of an attribute in double quotes (XML 1.0 §2.2 and §2.4): what a
-/// tool has printed can't break it.
-inline std::string xml_escape(std::string_view text, bool in_attribute = false) {
-    std::string result;
-    for (const char character : escape_controls(text)) {
-        switch (character) {
-            case '&':
-                result += "&amp;";
-                break;
-            case '<':
-                result += "&lt;";
-                break;
-            case '>':
-                result += "&gt;"; // "]]>" must not stand in a text
-                break;
-            case '"':
-                result += "&quot;";
-                break;
-            case '\n':
-            case '\t':
-                // In an attribute a reader would make a blank of it.
-                result += in_attribute ? fmt::format("&#{};", static_cast<int>(character))
-                                       : std::string{character};
-                break;
-            default:
-                result += character;
-        }
-    }
-    return result;
-}
-
+/// What a tool has printed can't break it (XML 1.0 §2.2 and §2.4).
 inline std::string xml_attribute(std::string_view name, std::string_view value) {
-    return fmt::format(" {}=\"{}\"", name, xml_escape(value, true));
+    std::string text;
+    for (const char character : html_text(value)) {
+        // A reader would make a blank of these.
+        const bool is_blank = character == '\n' || character == '\t';
+        text +=
+            is_blank ? fmt::format("&#{};", static_cast<int>(character)) : std::string{character};
+    }
+    return fmt::format(" {}=\"{}\"", name, text);
 }
 
 /// Seconds, as JUnit has them.
@@ -70,7 +47,7 @@ inline std::string junit_case(const CheckResult& check, std::string_view class_n
         body = "      <failure" +
                xml_attribute("message", fmt::format("{}: expected {}, got {}", check.step,
                                                     check.expected, check.actual)) +
-               xml_attribute("type", check.step) + '>' + xml_escape(check.account) + "</failure>\n";
+               xml_attribute("type", check.step) + '>' + html_text(check.account) + "</failure>\n";
     } else if (check.outcome != Outcome::passed) {
         body =
             "      <skipped" +
@@ -79,7 +56,7 @@ inline std::string junit_case(const CheckResult& check, std::string_view class_n
     }
     std::string notes;
     for (const auto& note : check.notes) {
-        notes += xml_escape("note: " + note.text) + '\n';
+        notes += html_text("note: " + note.text) + '\n';
     }
     if (!notes.empty()) {
         body += "      <system-out>" + notes + "</system-out>\n";
