@@ -60,7 +60,9 @@ public:
     virtual void open_client(Socket& client);
 
     /// What comes first on every connection that the tool makes to the server: a PROXY header, or
-    /// TLS. The default: nothing. `server` has the timeout `config().timeouts.io`.
+    /// TLS. The default: nothing. `server` has the timeout `config().timeouts.io`. The tool must be
+    /// the first to speak: where clients have gone meanwhile, it is called only when something has
+    /// come.
     ///
     /// Returns the endpoint at which the tool says that its client is, where it says so: that must
     /// be true.
