@@ -219,7 +219,6 @@ inline bool is_granted(Handshake& handshake, Descriptor& client, const Settings&
     return true;
 }
 
-/// Connects onwards and tells the client; nothing: it was refused.
 /// What the server is told first: where FAULTY_TUNNEL_PROXY is set, a header of the PROXY protocol,
 /// version 1, which is true where that is "true", and else what it says.
 inline void tell_server(const Descriptor& server, const Descriptor& client,
@@ -244,6 +243,7 @@ inline void tell_server(const Descriptor& server, const Descriptor& client,
     write_all(server.get(), how == "half" ? header.substr(0, header.size() / 2) : header);
 }
 
+/// Connects onwards and tells the client; nothing: it was refused.
 inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descriptor client,
                                               std::optional<Descriptor> server,
                                               const Settings& settings) {
