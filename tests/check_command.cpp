@@ -170,6 +170,7 @@ TEST_CASE("a machine without the combination that is asked for is a skip", "[che
 TEST_CASE("wrong usage is refused with what would be right", "[check_command]") {
     check_usage({}, "no command was given");
     check_usage({"--"}, "no command was given");
+    check_usage({"--", ""}, "without a program");
     check_usage({"--hlep"}, "did you mean --help?");
     check_usage({"--handshake", "sock5", "--", "x"}, "did you mean socks5?");
     check_usage({"--handshake", "socks5", "--handshake", "proxy-v1", "--", "x"}, "once, and first");

@@ -146,7 +146,9 @@ TEST_CASE("a command line is taken apart as a shell does", "[command_tunnel]") {
 
 TEST_CASE("what can't be is refused before anything is started", "[command_tunnel]") {
     check_refused({}, "there is no command");
-    check_refused({.command = {"x"}, .companions = {{}}}, "companion without a command");
+    check_refused({.command = {"x"}, .companions = {{}}}, "without a program");
+    check_refused({.command = {""}}, "without a program");
+    check_refused({.command = {"x"}, .companions = {{"", "y"}}}, "without a program");
     check_refused({.command = {"x", "{listen.prt}"}}, "did you mean {listen.port}?");
     check_refused({.command = {"x"}, .companions = {{"y", "{dri}"}}}, "did you mean {dir}?");
     check_refused({.command = {"x"}, .files = {{"a.conf", "port = {listen.prt}"}}},

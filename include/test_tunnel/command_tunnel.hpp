@@ -62,8 +62,8 @@ struct CommandOptions {
 ///                        .protocol = Socks5Options{}}}.run();
 class CommandTunnel : public TestTunnel {
 public:
-    /// Starts nothing. Throws InvalidConfig for no command, for a placeholder that there is not,
-    /// for files of the same name, and for `by_name` without a protocol that has names.
+    /// Starts nothing. Throws InvalidConfig for no command or program, for a placeholder that there
+    /// is not, for files of the same name, and for `by_name` without a protocol that has names.
     explicit CommandTunnel(ConfigProg config, CommandOptions options);
 
     [[nodiscard]] std::string slug() const override { return options_.name; }

@@ -110,8 +110,9 @@ TEST_TUNNEL_INLINE void CommandTunnel::validate() const {
     auto commands = options_.companions;
     commands.push_back(options_.command);
     for (const auto& command : commands) {
-        if (command.empty()) {
-            throw InvalidConfig{"a companion without a command can't be started"};
+        // Never taken for a tool that is not installed: a variable of a script was not set.
+        if (command.empty() || command.front().empty()) {
+            throw InvalidConfig{"a command without a program starts nothing"};
         }
         for (const auto& word : command) {
             static_cast<void>(values.render(word));
