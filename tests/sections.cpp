@@ -1,20 +1,40 @@
 // What tests/adapter.cpp runs: check_all on the forwarder of tests/faulty, with the behaviour that
-// the environment asks for.
+// the environment asks for, or with none.
 
 #include <catch2/catch_test_macros.hpp>
 #include <cstdlib>
 #include <test_tunnel/catch2.hpp>
 #include <test_tunnel/test_tunnel.hpp>
+#include <utility>
 
 #include "support/faulty_tunnel.hpp"
 
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// With a file, as a tool that has a configuration.
+class Tunnel : public support::FaultyTunnel {
+public:
+    using FaultyTunnel::FaultyTunnel;
+
+    Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
+        auto server = FaultyTunnel::spawn_server(proxy_listen, svc_listen);
+        TempDir files;
+        files.write("faulty.conf", "behaviour\n");
+        server.add(std::move(files));
+        return server;
+    }
+};
+
+} // namespace
+
 TEST_CASE("two tunnels") {
     auto config = catch2::config_for(FAULTY_TUNNEL);
     config.timeouts.io = 1s;
-    catch2::check_all(support::FaultyTunnel{config, std::getenv("BEHAVIOUR"), "forward"});
+    const auto* const behaviour = std::getenv("BEHAVIOUR");
+    catch2::check_all(Tunnel{config, behaviour == nullptr ? "none" : behaviour, "forward"});
     SECTION("another section") {
         SUCCEED();
     }

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 #include <test_tunnel/command_tunnel.hpp>
+#include <test_tunnel/detail/command_line.hpp>
 #include <test_tunnel/detail/find_program.hpp>
 #include <test_tunnel/report/console_style.hpp>
 #include <test_tunnel/report/files.hpp>
@@ -64,13 +65,9 @@ int list(const Request& request) {
         }
     } else if (request.list == "--list-pairs") {
         enter_network(request);
-        for (const auto& pair : discover_pairs(request.config)) {
-            text += fmt::format("{}  {}\n", pair.name(), pair.text());
-        }
+        text = detail::list_of_pairs(request.config);
     } else {
-        for (const auto& check : checks()) {
-            text += fmt::format("{:<24} {:<9} {}\n", check.id, text_of(check.level), check.title);
-        }
+        text = detail::list_of_checks();
     }
     std::fputs(text.c_str(), stdout);
     return passed;

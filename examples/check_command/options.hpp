@@ -3,6 +3,7 @@
 // The command line: each option is a name and what it does.
 
 #include <test_tunnel/command_tunnel.hpp>
+#include <test_tunnel/detail/command_line.hpp>
 #include <test_tunnel/detail/hosts_file.hpp>
 #include <test_tunnel/detail/nearest.hpp>
 #include <test_tunnel/private_network.hpp>
@@ -10,16 +11,12 @@
 #include <test_tunnel/trait_names.hpp>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -54,17 +51,6 @@ Value choose(std::string_view what, const std::string& text,
     }
     throw InvalidConfig{
         fmt::format("'{}' is no {}{}", text, what, detail::suggestion(text, names))};
-}
-
-template <typename Number>
-Number number(std::string_view option, const std::string& text) {
-    Number result{};
-    const auto* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, result);
-    if (error == std::errc{} && rest == end) {
-        return result;
-    }
-    throw InvalidConfig{fmt::format("{} takes a number, not '{}'", option, text)};
 }
 
 inline std::string read_file(const std::string& path) {
@@ -117,27 +103,6 @@ inline void add_header(Request& request, const std::string& text) {
     request.http.headers.emplace_back(text.substr(0, colon), text.substr(value));
 }
 
-/// Read only once, and by whoever asks first: so it goes the same way as from outside.
-inline void set_timeout_scale(const std::string& text) {
-    try {
-        detail::parse_timeout_scale(text.c_str());
-    } catch (const InvalidConfig&) {
-        throw InvalidConfig{
-            fmt::format("--timeout-scale takes a number above 0 and up to 1000, not '{}'", text)};
-    }
-    ::setenv("TEST_TUNNEL_TIMEOUT_SCALE", text.c_str(), 1); // NOLINT(concurrency-mt-unsafe)
-}
-
-inline void set_idle(Request& request, const std::string& text) {
-    const auto seconds = number<double>("--idle", text);
-    constexpr double a_day = 86400;
-    if (!(seconds >= 0 && seconds <= a_day)) {
-        throw InvalidConfig{fmt::format("--idle takes 0 to 86400 seconds, not '{}'", text)};
-    }
-    request.config.idle =
-        std::chrono::duration_cast<Duration>(std::chrono::duration<double>{seconds});
-}
-
 using Act = std::function<void(const std::string&)>;
 
 struct Options {
@@ -182,16 +147,20 @@ inline Options options_for(Request& request) {
     with["--check"] = [&](const auto& text) { config.only.push_back(text); };
     with["--not-check"] = [&](const auto& text) { config.except.push_back(text); };
     with["--pair"] = [&](const auto& text) { config.pairs.push_back(parse_pair_name(text)); };
-    with["--seed"] = [&](const auto& text) { config.seed = number<std::uint64_t>("--seed", text); };
-    with["--idle"] = [&](const auto& text) { set_idle(request, text); };
+    with["--seed"] = [&](const auto& text) {
+        config.seed = detail::parse_number<std::uint64_t>("--seed", text);
+    };
+    with["--idle"] = [&](const auto& text) { config.idle = detail::parse_idle(text); };
     with["--network"] = [&](const auto& text) {
         network = choose<NetworkMode>("network", text,
                                       {{"auto", NetworkMode::automatic},
                                        {"private", NetworkMode::isolated},
                                        {"host", NetworkMode::host}});
     };
-    with["--offset"] = [&](const auto& text) { config.offset = number<int>("--offset", text); };
-    with["--timeout-scale"] = set_timeout_scale;
+    with["--offset"] = [&](const auto& text) {
+        config.offset = detail::parse_number<int>("--offset", text);
+    };
+    with["--timeout-scale"] = detail::set_timeout_scale;
     with["--json"] = [&](const auto& text) { reports.json = text; };
     with["--html"] = [&](const auto& text) { reports.html = text; };
     with["--junit"] = [&](const auto& text) { junit = text; };

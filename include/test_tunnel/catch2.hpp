@@ -15,6 +15,7 @@ namespace test_tunnel::catch2 {
 /// The configuration that the command line asked for, with `default_prog` as the program where
 /// there was no `--prog`. Skips the test case where that default is not installed: call it first in
 /// a test case, before any section. A program that was asked for must be there: throws ToolMissing.
+/// Skips it, too, where this machine has none of the pairs that `--pair` asks for.
 ConfigProg config_for(const std::string& default_prog);
 
 /// The same as `tunnel.run()`, with a section for each pair and, in it, one for each check:
@@ -29,10 +30,12 @@ void check_all(TestTunnel& tunnel,
 void check_all(TestTunnel&& tunnel,
                const std::source_location& where = std::source_location::current());
 
-/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --seed, --idle,
-/// --offset, --verbose, --network, --json, --html and --list-tunnel-checks to Catch2's own options,
-/// enters the network that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`,
-/// else `auto`), and runs the tests. Returns the exit status.
+/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --pair, --seed,
+/// --idle,
+/// --timeout-scale, --offset, --keep, --verbose, --network, --json, --html, --list-pairs and
+/// --list-tunnel-checks to Catch2's own options, enters the network that is asked for (default: the
+/// environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and runs the tests. Returns the exit
+/// status.
 int main(int argc, char** argv);
 
 } // namespace test_tunnel::catch2

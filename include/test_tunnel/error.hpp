@@ -57,6 +57,13 @@ public:
     using SetupError::SetupError;
 };
 
+/// This machine has combinations, but none of those that `Config::pairs` asks for. Adapters may turn
+/// this into a skipped test.
+class PairsMissing : public NoCombinations {
+public:
+    using NoCombinations::NoCombinations;
+};
+
 /// The search for free ports started outside 1..65535 or ran past it.
 class PortRangeError : public SetupError {
 public:

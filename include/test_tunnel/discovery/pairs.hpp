@@ -60,8 +60,8 @@ std::string parse_pair_name(std::string_view text);
 /// All of it for one run, or what `config.pairs` selects of it: the combinations that `pick_pairs`
 /// gives for this machine, with what was found logged at `info`. Looks at no more addresses than it
 /// takes to find two of each family. Where packets are dropped it gives up a family after
-/// `config.timeouts.connect` or soon after. Throws NoAddresses, NoCombinations, and as `find_ports`
-/// does.
+/// `config.timeouts.connect` or soon after. Throws NoAddresses, NoCombinations, PairsMissing, and
+/// as `find_ports` does.
 std::vector<Pair> discover_pairs(const Config& config);
 
 } // namespace test_tunnel

@@ -113,7 +113,7 @@ TEST_TUNNEL_INLINE std::string parse_pair_name(std::string_view text) {
 
 namespace detail {
 
-/// Those of `all` that `config.pairs` names. Throws NoCombinations where this machine has none of
+/// Those of `all` that `config.pairs` names. Throws PairsMissing where this machine has none of
 /// them.
 inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> all) {
     std::vector<std::string> wanted;
@@ -126,7 +126,7 @@ inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> al
                std::find(wanted.begin(), wanted.end(), pair.name()) == wanted.end();
     });
     if (all.empty()) {
-        throw NoCombinations{
+        throw PairsMissing{
             fmt::format("this machine has no addresses for {}: nothing can be "
                         "tested",
                         joined(wanted, ", "))};
