@@ -1,10 +1,14 @@
 // The sections that check_all makes, as Catch2's reporters show them.
 
+#include <test_tunnel/checks.hpp>
+#include <test_tunnel/deadline.hpp>
 #include <test_tunnel/process.hpp>
 #include <test_tunnel/temp_dir.hpp>
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -186,4 +190,18 @@ TEST_CASE("a value that makes no sense is refused, and says which would", "[adap
     check_refused({"--idle=-1"}, "--idle takes 0 to 86400 seconds");
     check_refused({"--seed", "x"}, "--seed takes a number, not 'x'");
     check_refused({"--level", "high"}, "'high' is no level");
+}
+
+TEST_CASE("CTest waits longer than all deadlines of the library", "[adapter]") {
+    const Timeouts timeouts;
+    const auto for_each =
+        timeouts.start + timeouts.connect + timeouts.check + timeouts.stop + timeouts.linger;
+    const auto known = checks();
+    const auto all = static_cast<int>(known.size());
+    const auto of_hello =
+        static_cast<int>(std::count_if(known.begin(), known.end(), [](const Check& check) {
+            return check.level == Level::hello;
+        }));
+    CHECK(std::chrono::seconds{PAIR_TIMEOUT} > all * for_each);
+    CHECK(std::chrono::seconds{HELLO_TIMEOUT} > 4 * of_hello * for_each);
 }

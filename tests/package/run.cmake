@@ -55,4 +55,40 @@ endif()
 
 run(${CMAKE_COMMAND} -S ${project} -B ${WORK}/build -G ${GENERATOR} -D HOW=${HOW} ${options})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
-run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure --no-tests=error)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/build --output-on-failure --no-tests=error -j 4
+    --output-log ${WORK}/ctest.log)
+
+# What test_tunnel_add_test has registered in the consumer: each test by its name and what came of it.
+if(project MATCHES "consumer$" AND NOT HOW STREQUAL "without_catch2")
+    file(READ ${WORK}/ctest.log log)
+    foreach(test IN ITEMS target.4-4 target.4-6 target.6-4 target.6-6 path expression name default)
+        if(NOT log MATCHES ": ${test} [.]+ +Passed")
+            message(FATAL_ERROR "the test ${test} has not passed")
+        endif()
+    endforeach()
+    foreach(test IN ITEMS missing missing_pairs.4-4 missing_pairs.6-6)
+        if(NOT log MATCHES ": ${test} [.]+[*]+Skipped")
+            message(FATAL_ERROR "the test ${test} is not skipped")
+        endif()
+    endforeach()
+
+    # A mistake in a call is told, and what would be right.
+    function(expect_refused call why)
+        file(WRITE ${WORK}/wrong/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(wrong NONE)\n"
+            "include(\"${SOURCE}/include/test_tunnel/add_test.cmake\")\nadd_executable(tool IMPORTED)\n"
+            "test_tunnel_add_test(${call})\n")
+        execute_process(COMMAND ${CMAKE_COMMAND} -S ${WORK}/wrong -B ${WORK}/wrong/build
+            RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE error)
+        string(REGEX REPLACE "[ \n]+" " " error "${error}")
+        string(FIND "${error}" "${why}" at)
+        if(result EQUAL 0 OR at EQUAL -1)
+            message(FATAL_ERROR "test_tunnel_add_test(${call}): not refused with \"${why}\" but: ${error}")
+        endif()
+    endfunction()
+    expect_refused("TARGET tool" "NAME is missing")
+    expect_refused("NAME a TARGET nothing" "TARGET 'nothing' is no target")
+    expect_refused("NAME a TARGET tool LEVEL high" "LEVEL is hello, standard or strict, not 'high'")
+    expect_refused("NAME a TARGET tool TIMEOUT long" "TIMEOUT takes whole seconds above 0, not 'long'")
+    expect_refused("NAME a TARGET tool PROGRAM \"\"" "PROGRAM is empty")
+    expect_refused("NAME a TARGET tool PROGRAMM socat" "can't make sense of: PROGRAMM socat")
+endif()
