@@ -3,9 +3,9 @@
 #   cmake -D HOW=… -D SOURCE=… -D BUILD=… -D WORK=… -D VERSION=… -P run.cmake
 #
 # HOW: add_subdirectory; after_fmt: the same after find_package(fmt); find_package: from BUILD,
-# installed into a prefix; without_catch2: the same where there is no Catch2; by_hand: without a target of
-# the library; or readme: the code and the CMake lines of README.md, FetchContent pointed to SOURCE. With
-# ".headers" behind it: as headers only.
+# installed into a prefix; without_catch2: the same where there is no Catch2; pkg_config: the same by its
+# file for pkg-config; by_hand: without a target of the library; or readme: the code and the CMake lines of
+# README.md, FetchContent pointed to SOURCE. With ".headers" behind it: as headers only.
 
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
@@ -36,7 +36,7 @@ if(HOW MATCHES "(.*)\\.headers$")
     set(options -D TEST_TUNNEL_HEADER_ONLY=ON)
 endif()
 set(project ${SOURCE}/tests/package/consumer)
-if(HOW STREQUAL "find_package" OR HOW STREQUAL "without_catch2")
+if(HOW MATCHES "^(find_package|without_catch2|pkg_config)$")
     run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
     # Moved: nothing in the package may point to where it was made.
     file(RENAME ${WORK}/prefix ${WORK}/moved)
