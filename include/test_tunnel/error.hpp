@@ -57,8 +57,8 @@ public:
     using SetupError::SetupError;
 };
 
-/// This machine has combinations, but none of those that `Config::pairs` asks for. Adapters may turn
-/// this into a skipped test.
+/// This machine has combinations, but none of those that `Config::pairs` asks for. Adapters may
+/// turn this into a skipped test.
 class PairsMissing : public NoCombinations {
 public:
     using NoCombinations::NoCombinations;

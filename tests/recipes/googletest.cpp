@@ -16,7 +16,8 @@ namespace {
 struct Network : testing::Environment {
     void SetUp() override { enter_network(network_mode_from_environment()); }
 };
-const auto* const network = testing::AddGlobalTestEnvironment(new Network);
+const auto* const network =
+    testing::AddGlobalTestEnvironment(new Network); // NOLINT(*-owning-memory): it is GoogleTest's
 
 struct SocatTest : testing::TestWithParam<std::string> {};
 
