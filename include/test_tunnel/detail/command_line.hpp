@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -36,7 +37,7 @@ Number parse_number(std::string_view option, std::string_view text) {
 inline Duration parse_idle(std::string_view text) {
     const auto seconds = parse_number<double>("--idle", text);
     constexpr double a_day = 86400;
-    if (!(seconds >= 0 && seconds <= a_day)) {
+    if (std::isnan(seconds) || seconds < 0 || seconds > a_day) {
         throw InvalidConfig{fmt::format("--idle takes 0 to 86400 seconds, not '{}'", text)};
     }
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>{seconds});
