@@ -114,10 +114,10 @@ inline X509Certificate make_unsigned(EVP_PKEY* key, std::string_view name,
         throw OpensslError{fmt::format("{}: {}", attempted, openssl_reason())};
     }
     const std::string text{name};
-    openssl_checked(
-        X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-                                   reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0),
-        attempted);
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(text.c_str()); // NOLINT
+    openssl_checked(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN",
+                                               MBSTRING_UTF8, bytes, -1, -1, 0),
+                    attempted);
     openssl_checked(X509_set_pubkey(certificate, key), attempted);
     return result;
 }

@@ -29,7 +29,7 @@ inline std::string text_of(TlsVersion version) {
 namespace detail {
 
 inline const unsigned char* unsigned_data(std::string_view bytes) {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
+    return reinterpret_cast<const unsigned char*>(bytes.data()); // NOLINT(*-reinterpret-cast)
 }
 
 inline std::string text_of_versions(TlsVersion lowest, TlsVersion highest) {
@@ -126,7 +126,7 @@ inline std::string chosen_alpn(const SSL* ssl) {
     const unsigned char* name = nullptr;
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl, &name, &size);
-    return {reinterpret_cast<const char*>(name), size};
+    return {reinterpret_cast<const char*>(name), size}; // NOLINT(*-reinterpret-cast)
 }
 
 inline TlsVersion version_of(const SSL* ssl) {

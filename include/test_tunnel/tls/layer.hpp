@@ -42,6 +42,8 @@ public:
         keep_room(most_unsent);
     }
 
+    TlsLayer(const TlsLayer&) = delete;
+    TlsLayer& operator=(const TlsLayer&) = delete;
     ~TlsLayer() override { end(); }
 
     [[nodiscard]] std::optional<std::size_t> try_read(char* buffer, std::size_t size) override {
