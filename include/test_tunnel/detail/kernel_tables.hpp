@@ -151,15 +151,6 @@ inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     return result;
 }
 
-/// Whether a process has a TCP socket in this network; false where this user may not know.
-inline bool has_tcp_socket(pid_t pid) {
-    const auto own = socket_inodes(pid).value_or(std::vector<std::uint64_t>{});
-    const auto all = own.empty() ? std::vector<TcpSocket>{} : tcp_sockets();
-    return std::any_of(all.begin(), all.end(), [&](const TcpSocket& socket) {
-        return std::find(own.begin(), own.end(), socket.inode) != own.end();
-    });
-}
-
 /// The parent of a process; 0 where it has none, or is not there.
 inline pid_t parent_of(pid_t pid) {
     const auto status = read_proc(fmt::format("/proc/{}/stat", pid)).value_or("");

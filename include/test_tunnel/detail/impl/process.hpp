@@ -26,6 +26,7 @@
 #include "../inline.hpp"
 #include "../output.hpp"
 #include "../platform.hpp"
+#include "../sock_diag.hpp"
 #include "../spawn.hpp"
 #include "../stragglers.hpp"
 #include "../system.hpp"
