@@ -1,5 +1,7 @@
+#include <test_tunnel/deadline.hpp>
 #include <test_tunnel/detail/capture.hpp>
 #include <test_tunnel/detail/find_program.hpp>
+#include <test_tunnel/detail/text.hpp>
 #include <test_tunnel/process.hpp>
 
 #include <fcntl.h>
