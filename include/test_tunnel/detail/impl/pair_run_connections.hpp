@@ -13,6 +13,7 @@
 #include "../inline.hpp"
 #include "../text.hpp"
 #include "../unread.hpp"
+#include "../verdict.hpp"
 
 namespace test_tunnel {
 

@@ -15,6 +15,7 @@
 #include "../inline.hpp"
 #include "../ladder.hpp"
 #include "../text.hpp"
+#include "tunnel.hpp" // TestTunnel::observed, a template
 
 namespace test_tunnel {
 
