@@ -158,3 +158,13 @@ TEST_CASE("declared worse than they are, tools are better", "[handshake_checks]"
     CHECK(result.outcome == Outcome::passed);
     CHECK_THAT(notes_of(result), ContainsSubstring("better than declared (Traits::"));
 }
+
+TEST_CASE("what is declared to get lost may not arrive changed", "[handshake_checks]") {
+    const auto result = result_of({.check = "handshake.early_data",
+                                   .behaviour = "mangles-early-data",
+                                   .mode = "socks5",
+                                   .traits = {.early_data = EarlyData::none}});
+    INFO(result.account);
+    CHECK(result.outcome == Outcome::failed);
+    CHECK_THAT(result.actual, ContainsSubstring("which nobody has written"));
+}

@@ -150,6 +150,8 @@ inline bool is_refused(PairRun& run) {
         return !probe.try_connect(run.pair().svc_listen.listen());
     } catch (const TimedOut&) {
         return false;
+    } catch (const SystemError&) { // no route: the machine's, not the tool's
+        return false;
     }
 }
 
