@@ -169,8 +169,9 @@ inline void mount_hosts(const std::vector<Address>& addresses) {
     }
     const auto text = hosts_with_names(*old_text, addresses);
     checked(::unshare(CLONE_NEWNS), "unshare(CLONE_NEWNS)");
-    // What is mounted here is not seen outside; what is unmounted outside is not kept here.
-    checked(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr), "mount(MS_SLAVE)");
+    // What is mounted here is not seen outside; what is unmounted outside is not kept here. The
+    // texts are for valgrind, which looks at them although the kernel does not.
+    checked(::mount("none", "/", "none", MS_REC | MS_SLAVE, nullptr), "mount(MS_SLAVE)");
     // Below, it is hidden. A symbolic link is followed, as whoever reads it does.
     const UniqueFd old{checked(::open(hosts_path, O_PATH | O_CLOEXEC), "open /etc/hosts")};
     const auto old_path = fmt::format("/proc/self/fd/{}", old.get());
@@ -183,7 +184,7 @@ inline void mount_hosts(const std::vector<Address>& addresses) {
             checked(retry_eintr([&] { return ::write(file.get(), rest.data(), rest.size()); }),
                     "write a hosts file")));
     }
-    checked(::mount(hosts_path, old_path.c_str(), nullptr, MS_BIND, nullptr), "mount a hosts file");
+    checked(::mount(hosts_path, old_path.c_str(), "none", MS_BIND, nullptr), "mount a hosts file");
 }
 
 #endif
