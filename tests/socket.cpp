@@ -1,3 +1,4 @@
+#include <test_tunnel/detail/spawn.hpp>
 #include <test_tunnel/socket.hpp>
 
 #include <fcntl.h>
@@ -512,6 +513,64 @@ TEST_CASE("8 MiB arrive as they were sent", "[socket]") {
     client.write(sent);
     received += server.read(sent.size() - received.size());
     CHECK((received == sent)); // not to be printed
+}
+
+TEST_CASE("a tool is looked after in a wait where it has something to say, or must be asked",
+          "[socket]") {
+    struct Tool final : Watch {
+        void append_to(std::vector<pollfd>& fds) const override {
+            fds.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+        }
+        void handle() override { ++looks; }
+        void require_running() const override {
+            if (has_ended) {
+                throw ToolEnded{"it has ended"};
+            }
+        }
+        void require_time(std::string_view /*awaited*/) const override {}
+        [[nodiscard]] Duration longest_wait() const override { return interval; }
+
+        int fd = -1;
+        Duration interval = Duration::max();
+        bool has_ended = false;
+        int looks = 0;
+    };
+    auto quiet = detail::make_pipe();
+    auto ready = detail::make_pipe();
+    REQUIRE(::write(ready.write_end.get(), "x", 1) == 1);
+    Tool tool;
+    tool.fd = quiet.read_end.get();
+    pollfd ours{.fd = ready.read_end.get(), .events = POLLIN, .revents = 0};
+    const auto wait = [&] {
+        return detail::wait_for({&ours, 1}, Deadline::after(short_time), &tool, "anything");
+    };
+
+    SECTION("it has nothing to say") {
+        CHECK(wait());
+        CHECK(tool.looks == 0);
+    }
+    SECTION("it has something to say") {
+        tool.fd = ready.read_end.get();
+        CHECK(wait());
+        CHECK(tool.looks == 1);
+    }
+    SECTION("it must be asked") {
+        tool.interval = 1ms;
+        CHECK(wait());
+        CHECK(tool.looks == 1);
+    }
+    SECTION("it has ended, and its last bytes are there") {
+        tool.has_ended = true;
+        CHECK(wait());
+    }
+    SECTION("it has ended, and nothing is there") {
+        tool.has_ended = true;
+        ours.fd = quiet.read_end.get();
+        const auto started = Clock::now();
+        CHECK_THROWS_AS(detail::wait_for({&ours, 1}, Deadline::after(long_time), &tool, "data"),
+                        ToolEnded);
+        CHECK(Clock::now() - started < long_time / 2);
+    }
 }
 
 TEST_CASE("pending counts what can be read", "[socket]") {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace test_tunnel {
 
@@ -41,11 +42,10 @@ public:
 
     /// Writes the bytes from `offset` on.
     void fill(std::uint64_t offset, std::span<char> bytes) const {
-        for_each_word(offset, bytes.size(),
-                      [&](std::size_t at, const char* word, std::size_t size) {
-                          std::memcpy(bytes.data() + at, word, size);
-                          return true;
-                      });
+        for_each_word(offset, bytes.size(), [&](std::size_t at, const char* word, auto size) {
+            std::memcpy(bytes.data() + at, word, size);
+            return true;
+        });
     }
 
     /// The same, as a string.
@@ -59,16 +59,15 @@ public:
     /// don't.
     [[nodiscard]] std::size_t mismatch(std::uint64_t offset, std::string_view bytes) const {
         std::size_t same = bytes.size();
-        for_each_word(
-            offset, bytes.size(), [&](std::size_t at, const char* word, std::size_t size) {
-                if (std::memcmp(bytes.data() + at, word, size) == 0) {
-                    return true;
-                }
-                const auto* const end = bytes.data() + at + size;
-                same = static_cast<std::size_t>(std::mismatch(bytes.data() + at, end, word).first -
-                                                bytes.data());
-                return false;
-            });
+        for_each_word(offset, bytes.size(), [&](std::size_t at, const char* word, auto size) {
+            if (std::memcmp(bytes.data() + at, word, size) == 0) {
+                return true;
+            }
+            const auto* const end = bytes.data() + at + size;
+            same = static_cast<std::size_t>(std::mismatch(bytes.data() + at, end, word).first -
+                                            bytes.data());
+            return false;
+        });
         return same;
     }
 
@@ -76,6 +75,8 @@ private:
     static constexpr std::uint64_t increment = 0x9e3779b97f4a7c15U;
 
     /// Calls `use(position, word, size)` for each piece of at most eight bytes until it says no.
+    /// The size of a whole word is a constant: to copy or compare it is one instruction then, not a
+    /// call.
     template <typename Use>
     void for_each_word(std::uint64_t offset, std::size_t size, Use use) const {
         constexpr std::size_t width = sizeof(std::uint64_t);
@@ -87,7 +88,8 @@ private:
             const auto count = std::min(width - skipped, size - at);
             char bytes[width]; // NOLINT(*-avoid-c-arrays)
             std::memcpy(bytes, &word, width);
-            if (!use(at, bytes + skipped, count)) {
+            if (count == width ? !use(at, bytes, std::integral_constant<std::size_t, width>{})
+                               : !use(at, bytes + skipped, count)) {
                 return;
             }
             at += count;

@@ -115,7 +115,7 @@ protected:
     [[nodiscard]] Process spawn(std::vector<std::string> argv, Environment more = {}) const;
 
     /// Connects the client, from the pair's own port the first time, from any later on, trying
-    /// again with a new socket as long as it is refused: after a quarter of a millisecond first,
+    /// again with a new socket as long as it is refused: after a fifth of a millisecond first,
     /// after 5 ms at the most, until `config().timeouts.connect` is over. Throws ToolEnded as soon
     /// as the tool has ended, TimedOut.
     virtual Socket connect_client(PairRun& run);

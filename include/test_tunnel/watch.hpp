@@ -2,7 +2,10 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstddef>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -63,20 +66,32 @@ inline bool poll_once(std::span<pollfd> fds, Duration timeout) {
     return ready > 0;
 }
 
+/// Whether `watch` has nothing to throw.
+inline bool is_content(const Watch& watch, std::string_view awaited) {
+    try {
+        watch.require_running();
+        watch.require_time(awaited);
+    } catch (const Error&) {
+        return false;
+    }
+    return true;
+}
+
 /// Waits until one of `fds` is ready (true) or `deadline` has passed (false), and looks after
 /// `watch`, if there is one, meanwhile. What is ready wins over a process that has ended: the last
 /// bytes of a tool are still read. Throws ToolEnded and TimedOut as `watch` does.
 inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
                      std::string_view awaited) {
     std::vector<pollfd> all;
-    for (bool first_look = true;; first_look = false) {
+    // The end of a process that has been seen before makes no descriptor ready any more.
+    bool may_wait = watch == nullptr || is_content(*watch, awaited);
+    for (;; may_wait = true) {
         const bool last_look = deadline.passed();
         auto timeout = deadline.remaining();
         all.assign(fds.begin(), fds.end());
         if (watch != nullptr) {
             watch->append_to(all);
-            // The end of a process that has been seen before makes no descriptor ready any more.
-            timeout = first_look ? Duration::zero() : std::min(timeout, watch->longest_wait());
+            timeout = may_wait ? std::min(timeout, watch->longest_wait()) : Duration::zero();
         }
         for (auto& entry : all) {
             entry.revents = 0;
@@ -87,7 +102,12 @@ inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
             fds[i].revents = any ? all[i].revents : short{0};
             ours = ours || fds[i].revents != 0;
         }
-        if (watch != nullptr) {
+        // Where nothing but ours is ready, and nothing has to be asked for, it has nothing to do.
+        constexpr auto often = std::chrono::milliseconds{1};
+        const bool is_idle =
+            ours && std::all_of(all.begin() + static_cast<std::ptrdiff_t>(fds.size()), all.end(),
+                                [](const pollfd& entry) { return entry.revents == 0; });
+        if (watch != nullptr && (!is_idle || watch->longest_wait() <= often)) {
             watch->handle();
         }
         if (ours) {
@@ -95,7 +115,7 @@ inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
         }
         if (watch != nullptr) {
             // A tool closes its sockets before it is seen to end: one more look at ours.
-            if (poll_once(fds, Duration::zero())) {
+            if (!fds.empty() && poll_once(fds, Duration::zero())) {
                 return true;
             }
             watch->require_running();

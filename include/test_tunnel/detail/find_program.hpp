@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,25 +15,30 @@
 
 namespace test_tunnel::detail {
 
-/// Throws unless the system could run this file.
-inline void require_executable(const std::string& path) {
+/// Why the system could not run a file. Not an exception: of the directories in a PATH, most lack
+/// it.
+struct NoProgram {
+    bool is_missing = false;
+    std::string reason;
+};
+
+/// Nothing where the system could run this file.
+inline std::optional<NoProgram> why_not_executable(const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) == -1) {
         const int error = errno;
-        const auto text = fmt::format("{}: {}", path, std::generic_category().message(error));
-        if (error == ENOENT || error == ENOTDIR) {
-            throw ToolMissing{text};
-        }
-        throw ToolNotExecutable{text};
+        return NoProgram{error == ENOENT || error == ENOTDIR,
+                         fmt::format("{}: {}", path, std::generic_category().message(error))};
     }
     if (!S_ISREG(info.st_mode)) {
-        throw ToolNotExecutable{fmt::format("{} is {}, not a program", path,
+        return NoProgram{false, fmt::format("{} is {}, not a program", path,
                                             S_ISDIR(info.st_mode) ? "a directory" : "no file")};
     }
     if (::access(path.c_str(), X_OK) == -1) {
-        throw ToolNotExecutable{
-            fmt::format("{} is not executable (mode {:04o})", path, info.st_mode & 07777U)};
+        return NoProgram{
+            false, fmt::format("{} is not executable (mode {:04o})", path, info.st_mode & 07777U)};
     }
+    return std::nullopt;
 }
 
 /// The path of the program `name`: `name` itself where it has a slash, else the first executable
@@ -43,7 +49,13 @@ inline std::string find_program(const std::string& name, const Environment& envi
         throw ToolMissing{"no program was given"};
     }
     if (name.find('/') != std::string::npos) {
-        require_executable(name);
+        const auto fault = why_not_executable(name);
+        if (fault && fault->is_missing) {
+            throw ToolMissing{fault->reason};
+        }
+        if (fault) {
+            throw ToolNotExecutable{fault->reason};
+        }
         return name;
     }
     const auto found = environment.find("PATH");
@@ -57,13 +69,12 @@ inline std::string find_program(const std::string& name, const Environment& envi
         const auto colon = rest.find(':');
         const auto directory = rest.substr(0, colon);
         auto path = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
-        try {
-            require_executable(path);
+        const auto fault = why_not_executable(path);
+        if (!fault) {
             return path;
-        } catch (const ToolMissing&) {
-            static_cast<void>(path); // the next directory may have it
-        } catch (const ToolNotExecutable& error) {
-            unusable = unusable.empty() ? error.what() : unusable;
+        }
+        if (!fault->is_missing && unusable.empty()) {
+            unusable = fault->reason; // the next directory may have another
         }
         if (colon == std::string_view::npos) {
             break;

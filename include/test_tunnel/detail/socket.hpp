@@ -25,10 +25,9 @@ Endpoint socket_name(Call call, int fd, std::string_view name) {
 inline Socket::Socket(Family family, Duration timeout) : timeout_{timeout} {
     // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): family_id may throw first
     const bool ipv6 = family_id(family) == '6';
-    fd_ = detail::UniqueFd{
-        detail::checked(::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC, 0),
-                        ipv6 ? "socket(AF_INET6)" : "socket(AF_INET)")};
-    detail::set_nonblocking(fd());
+    fd_ = detail::UniqueFd{detail::checked(
+        ::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+        ipv6 ? "socket(AF_INET6)" : "socket(AF_INET)")};
     // What a test writes is sent when it is written; accepted sockets inherit it on Linux.
     detail::enable_option(fd(), IPPROTO_TCP, TCP_NODELAY, "setsockopt(TCP_NODELAY)");
     if (ipv6) {
@@ -93,10 +92,10 @@ inline void Socket::listen(int backlog) {
 inline std::optional<Socket> Socket::try_accept() {
     for (;;) {
         detail::SocketAddress from;
-        detail::UniqueFd accepted{detail::retry_eintr(
-            [&] { return ::accept4(fd(), from.data(), from.length(), SOCK_CLOEXEC); })};
+        detail::UniqueFd accepted{detail::retry_eintr([&] {
+            return ::accept4(fd(), from.data(), from.length(), SOCK_CLOEXEC | SOCK_NONBLOCK);
+        })};
         if (accepted) {
-            detail::set_nonblocking(accepted.get());
             return Socket{std::move(accepted), from.endpoint(), *this};
         }
         const int error = errno;

@@ -230,8 +230,10 @@ TEST_TUNNEL_INLINE void PairRun::settle() {
 
 TEST_TUNNEL_INLINE void PairRun::step(std::string name, std::string expected, Party from,
                                       Party to) {
-    config().log->debug(
-        fmt::format("{} {} / {}: {}: {}", tunnel_.slug(), pair_.name(), check_.id, name, expected));
+    if (config().log->should_log(spdlog::level::debug)) {
+        config().log->debug(fmt::format("{} {} / {}: {}: {}", tunnel_.slug(), pair_.name(),
+                                        check_.id, name, expected));
+    }
     steps_.push_back({std::move(name), std::move(expected), from, to, Clock::now() - started_});
 }
 

@@ -127,8 +127,10 @@ CheckResult TestTunnel::run_check(PairRun& run, const Check& check, Act act) {
     result.notes = std::move(run.notes_);
     result.steps = std::move(run.steps_);
     result.duration = Clock::now() - started;
-    config_.log->debug(fmt::format("{} {} / {}: {}: {}", slug(), run.pair().name(), check.id,
-                                   text_of(result.outcome), detail::timeline(result.steps)));
+    if (config_.log->should_log(spdlog::level::debug)) {
+        config_.log->debug(fmt::format("{} {} / {}: {}: {}", slug(), run.pair().name(), check.id,
+                                       text_of(result.outcome), detail::timeline(result.steps)));
+    }
     return result;
 }
 

@@ -126,7 +126,9 @@ TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {
     run.step("connect", fmt::format("the tool accepts a connection at {}", target), Party::client);
     const auto patience = run.patience_.value_or(config_.timeouts.connect);
     const auto deadline = Deadline::after(patience);
-    Duration pause = std::chrono::microseconds{250};
+    const auto began = Clock::now();
+    constexpr Duration shortest_pause = std::chrono::microseconds{200};
+    constexpr Duration longest_pause = std::chrono::milliseconds{5};
     auto own = run.pair().proxy_listen.client();
     if (run.connections_ > 0) {
         own.port = 0; // on the pair's own port the last connection may still linger
@@ -144,9 +146,12 @@ TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {
             throw TimedOut{fmt::format("every connection was refused for {}",
                                        detail::text_of(detail::scaled(patience)))};
         }
+        // No system tells when somebody begins to listen. In proportion to what it has taken so
+        // far: a tool that starts fast is noticed as soon, relatively, as a slow one.
+        const auto pause =
+            std::clamp<Duration>((Clock::now() - began) / 24, shortest_pause, longest_pause);
         detail::wait_for({}, Deadline{Clock::now() + std::min(pause, deadline.remaining())},
                          watch.get(), "the tool to listen");
-        pause = std::min<Duration>(pause * 9 / 8, std::chrono::milliseconds{5});
     }
 }
 
@@ -271,7 +276,9 @@ TEST_TUNNEL_INLINE void TestTunnel::verify_source(PairRun& run, const Endpoint& 
 TEST_TUNNEL_INLINE std::string TestTunnel::expect_read(Socket& socket, std::string_view expected,
                                                        std::string_view tag,
                                                        std::optional<std::size_t> compare_len) {
-    config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", slug(), tag, expected.size()));
+    if (config_.log->should_log(spdlog::level::debug)) {
+        config_.log->debug(fmt::format("{}: awaiting {}: {} bytes", slug(), tag, expected.size()));
+    }
     return test_tunnel::expect_read(socket, expected, tag, compare_len);
 }
 
