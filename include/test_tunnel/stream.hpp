@@ -59,6 +59,8 @@ struct Stream {
     std::size_t piece_done = 0;
     bool shut_down = false;
     bool unacknowledged = false;
+    /// Nothing was taken when it was last tried.
+    bool is_full = false;
 };
 
 /// How streams are carried.
@@ -178,10 +180,14 @@ inline bool write_some(Stream& stream, std::span<char> buffer) {
             const auto piece = stream.pieces[stream.next_piece % stream.pieces.size()];
             const auto left =
                 std::min<std::uint64_t>(piece - stream.piece_done, stream.size - stream.written);
-            const auto size = std::min(static_cast<std::size_t>(left), buffer.size());
+            // What nobody takes has to be made again: a page tells as well whether somebody does.
+            constexpr std::size_t page = 4096;
+            const auto size =
+                std::min(static_cast<std::size_t>(left), stream.is_full ? page : buffer.size());
             stream.pattern.fill(stream.written, buffer.first(size));
             const auto count = stream.from.try_write({buffer.data(), size});
-            if (count == 0) {
+            stream.is_full = count == 0;
+            if (stream.is_full) {
                 break;
             }
             any = true;
