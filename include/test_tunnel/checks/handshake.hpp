@@ -117,8 +117,8 @@ inline void password(PairRun& run) {
     const auto* socks5 = std::get_if<Socks5Options>(&protocol);
     const auto* http = std::get_if<HttpConnectOptions>(&protocol);
     const bool may_do_without = socks5 != nullptr && socks5->offer_no_authentication;
-    if (may_do_without ||
-        !((socks5 != nullptr && socks5->user) || (http != nullptr && http->user))) {
+    const bool has_user = (socks5 != nullptr && socks5->user) || (http != nullptr && http->user);
+    if (may_do_without || !has_user) {
         throw NotApplicable{"its protocol (TestTunnel::protocol) demands no user and password"};
     }
     try_kind(run, unauthorized_requests);

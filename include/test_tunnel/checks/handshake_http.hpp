@@ -122,10 +122,11 @@ inline std::vector<OddRequest> long_http(const Endpoint& target,
         {"http.field.64k",
          "a field of 64 KiB",
          "RFC 9110 §5.4",
-         {.request = good.line + "\r\nX-Test: " + std::string(64 * 1024, 'x') + good.rest},
+         {.request =
+              good.line + "\r\nX-Test: " + std::string(std::size_t{64} * 1024, 'x') + good.rest},
          Demand::answer},
         {"http.target.64k", "a target of 64 KiB", "RFC 9112 §3",
-         by_name(std::string(64 * 1024, 'x')), Demand::lookup}};
+         by_name(std::string(std::size_t{64} * 1024, 'x')), Demand::lookup}};
     if (options.user) {
         auto others = options;
         others.user = others.password = std::string(longest, 'x');

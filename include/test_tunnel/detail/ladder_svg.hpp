@@ -49,12 +49,11 @@ inline std::string ladder_svg(const std::vector<Step>& steps) {
         const bool is_last = &step == &steps.back();
         // The head of the arrow, and where the line meets it.
         const int back = from < to ? -9 : 9;
-        const auto drawn = from == to
-                               ? fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"5\"/>", from, y)
-                               : fmt::format(
-                                     "<line x1=\"{0}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\"/>"
-                                     "<polygon points=\"{3},{1} {2},{4} {2},{5}\"/>",
-                                     from, y, to + back, to, y - 5, y + 5);
+        const auto drawn = from == to ? fmt::format(R"(<circle cx="{}" cy="{}" r="5"/>)", from, y)
+                                      : fmt::format(
+                                            "<line x1=\"{0}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\"/>"
+                                            "<polygon points=\"{3},{1} {2},{4} {2},{5}\"/>",
+                                            from, y, to + back, to, y - 5, y + 5);
         result += fmt::format(
             "\n<g class=\"{}\"><title>{}</title>"
             "<text class=\"time\" x=\"{}\" y=\"{}\">{:.1f}</text>{}"
@@ -64,7 +63,7 @@ inline std::string ladder_svg(const std::vector<Step>& steps) {
             html_text(cut(step.name, most_characters)));
         y += row;
     };
-    result += fmt::format("<text class=\"time\" x=\"{}\" y=\"20\">ms</text>", time_end);
+    result += fmt::format(R"(<text class="time" x="{}" y="20">ms</text>)", time_end);
     std::for_each_n(steps.begin(), shown.head, add);
     if (is_cut) {
         result += fmt::format("\n<text class=\"party\" x=\"{}\" y=\"{}\">… {} steps …</text>",

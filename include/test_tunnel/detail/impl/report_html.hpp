@@ -95,7 +95,7 @@ inline std::string html_mark(Outcome outcome) {
                              : outcome == Outcome::failed  ? "✗"
                              : outcome == Outcome::skipped ? "·"
                                                            : "○";
-    return fmt::format("<span role=\"img\" aria-label=\"{0}\" title=\"{0}\">{1}</span>",
+    return fmt::format(R"(<span role="img" aria-label="{0}" title="{0}">{1}</span>)",
                        test_tunnel::text_of(outcome), mark);
 }
 
@@ -195,7 +195,7 @@ TEST_TUNNEL_INLINE std::string html_run(const Report& report, std::size_t run) {
                               html_text(report.error));
     }
     if (const auto traits = declared_traits(report.traits); !traits.empty()) {
-        result += "<ul class=\"chips\" aria-label=\"declared traits\">";
+        result += R"(<ul class="chips" aria-label="declared traits">)";
         for (const auto& [name, value] : traits) {
             result +=
                 fmt::format("<li><code>{} = {}</code></li>", html_text(name), html_text(value));
@@ -234,6 +234,7 @@ TEST_TUNNEL_INLINE std::string html_run(const Report& report, std::size_t run) {
     }
     if (const auto slowest = slowest_of(report); !slowest.empty()) {
         std::vector<std::string> texts;
+        texts.reserve(slowest.size());
         for (const auto& check : slowest) {
             texts.push_back(fmt::format("{} {} ({})", html_text(check.id), text_of(check.duration),
                                         check.pair));

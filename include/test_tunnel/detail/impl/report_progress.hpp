@@ -48,7 +48,7 @@ private:
     }
     void show(std::string_view text) const {
         // A terminal that takes no more loses a line that is gone soon anyway.
-        static_cast<void>(!::write(fd_, text.data(), text.size()));
+        static_cast<void>(::write(fd_, text.data(), text.size()) < 0);
     }
 
     int fd_;

@@ -120,6 +120,7 @@ TEST_TUNNEL_INLINE std::string Report::summary(const ConsoleStyle& style) const 
     }
     if (const auto slowest = detail::slowest_of(*this); !slowest.empty()) {
         std::vector<std::string> texts;
+        texts.reserve(slowest.size());
         for (const auto& check : slowest) {
             texts.push_back(
                 fmt::format("{} {} ({})", check.id, detail::text_of(check.duration), check.pair));

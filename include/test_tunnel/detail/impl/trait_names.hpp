@@ -139,7 +139,8 @@ struct TraitText<Duration> {
         const auto number = read_number<double>(digits);
         constexpr double most = 365.0 * 24 * 3600 * 1000;
         const double milliseconds = number.value_or(-1) * static_cast<double>(unit.factor);
-        if (unit.factor == 0 || !(milliseconds >= 0 && milliseconds <= most)) {
+        const bool is_time = milliseconds >= 0 && milliseconds <= most; // nor a NaN
+        if (unit.factor == 0 || !is_time) {
             return std::nullopt;
         }
         return std::chrono::nanoseconds{std::llround(milliseconds * 1e6)};
@@ -214,9 +215,9 @@ bool read_trait(std::string_view text, std::optional<Value>& member) {
         member.reset();
         return true;
     }
-    auto value = TraitText<Value>::read(text);
+    const auto value = TraitText<Value>::read(text);
     if (value) {
-        member = std::move(value);
+        member = value;
     }
     return value.has_value();
 }
