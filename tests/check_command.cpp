@@ -154,6 +154,18 @@ TEST_CASE("a tool that is not there is a skip", "[check_command]") {
     CHECK_THAT(text_of(json), ContainsSubstring("/nonexistent/tool: No such file"));
 }
 
+TEST_CASE("a report that can't be written does not cost the others", "[check_command]") {
+    const TempDir files;
+    const auto path = files.path() + "/junit.xml";
+    auto arguments = Arguments{"--junit", path, "--json", "/dev/full", "--check", "hello", "--"};
+    const auto command = faulty("none");
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    const auto [code, out, err] = run(arguments);
+    CHECK(code == 2);
+    CHECK_THAT(err, ContainsSubstring("writing the report to '/dev/full'"));
+    CHECK_THAT(text_of(path), ContainsSubstring("</testsuites>"));
+}
+
 TEST_CASE("a machine without the combination that is asked for is a skip", "[check_command]") {
     if (!support::in_private_network()) {
         SKIP("this is no private network");
@@ -197,6 +209,9 @@ TEST_CASE("wrong usage is refused with what would be right", "[check_command]") 
     check_usage({"--config", "/etc", "--", "x"}, "--config /etc: it can't be read");
     check_usage({"--junit", "/nonexistent/x", "--", "x"}, "it can't be written");
     check_usage({"--json", "/nonexistent/x", "--", "x"}, "/nonexistent/x");
+    const TempDir files;
+    check_usage({"--json", files.path() + "/x", "--html", files.path() + "/./x", "--", "x"},
+                "two reports can't be written to one file");
     check_usage({"--companion", "'a", "--", "x"}, "is not closed");
     check_usage({"--", "x", "{listen.prot}"}, "did you mean {listen.port}?");
     check_usage({"--keep=1", "--", "x"}, "--keep takes no value");

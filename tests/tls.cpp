@@ -4,12 +4,15 @@
 #include <test_tunnel/tunnel.hpp>
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <catch2/matchers/catch_matchers_vector.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -202,6 +205,28 @@ TEST_CASE("a certificate is verified", "[tls]") {
         CHECK_THAT(refused({.authority = expired.authority}, expired),
                    ContainsSubstring("certificate has expired"));
     }
+}
+
+TEST_CASE("an address is verified, and not asked for as a name", "[tls]") {
+    const auto both = make_certificate({.addresses = {Address::parse("2001:db8::1"), here()}});
+    const auto shown = [&](const std::string& name) {
+        TlsSession seen;
+        ScriptedPeer peer{[&](Socket& socket, ScriptedPeer&) {
+            seen = tls_accept(socket, {.certificate = both.certificate, .key = both.key});
+            await_end(socket);
+        }};
+        tls_connect(peer.client(), {.authority = both.authority, .name = name});
+        peer.client().close();
+        CHECK(peer.finish().empty());
+        return seen.name;
+    };
+    CHECK(shown("127.0.0.1").empty());
+    CHECK(shown("2001:db8::1").empty());
+    auto peer = tls_peer(await_end, {.certificate = both.certificate, .key = both.key});
+    CHECK_THAT(text_of_error<Unexpected>([&] {
+                   tls_connect(peer.client(), {.authority = both.authority, .name = "127.0.0.2"});
+               }),
+               ContainsSubstring("IP address mismatch") && ContainsSubstring("'127.0.0.2'"));
 }
 
 TEST_CASE("a certificate is not verified where that is asked for", "[tls]") {
@@ -605,17 +630,27 @@ TEST_CASE("1 MiB arrives both ways at once, in pieces of any size", "[tls]") {
     CHECK(streams[0].ended);
 }
 
+/// A tool that has shaken hands, for calls of OpenSSL: blocking, and its alone. For a thread of its
+/// own, since OpenSSL knows no other way to keep SIGPIPE away.
+detail::SslConnection accept_by_openssl(const Socket& socket) {
+    sigset_t signals{};
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    const auto context =
+        detail::make_context(TLS_server_method(), TlsVersion::v1_3, TlsVersion::v1_3);
+    detail::use_certificate(context.get(), certificate().certificate, certificate().key);
+    detail::SslConnection ssl{SSL_new(context.get())};
+    ::fcntl(socket.fd(), F_SETFL, 0);
+    SSL_set_fd(ssl.get(), socket.fd());
+    SSL_accept(ssl.get());
+    return ssl;
+}
+
 TEST_CASE("a key that changes on the way changes nothing", "[tls]") {
     ScriptedPeer peer{[](Socket& socket, ScriptedPeer&) {
-        // Blocking, and OpenSSL's alone.
-        const auto context =
-            detail::make_context(TLS_server_method(), TlsVersion::v1_3, TlsVersion::v1_3);
-        detail::use_certificate(context.get(), certificate().certificate, certificate().key);
-        const detail::SslConnection ssl{SSL_new(context.get())};
-        ::fcntl(socket.fd(), F_SETFL, 0);
-        SSL_set_fd(ssl.get(), socket.fd());
+        const auto ssl = accept_by_openssl(socket);
         std::array<char, 4> buffer{};
-        SSL_accept(ssl.get());
         SSL_key_update(ssl.get(), SSL_KEY_UPDATE_REQUESTED);
         SSL_write(ssl.get(), "new", 3);
         SSL_read(ssl.get(), buffer.data(), 4);
@@ -626,6 +661,38 @@ TEST_CASE("a key that changes on the way changes nothing", "[tls]") {
     CHECK(peer.client().read(3) == "new");
     peer.client().write("back");
     CHECK(peer.client().read(4) == "back");
+    peer.client().read_end();
+}
+
+TEST_CASE("tickets without end keep nobody from giving up", "[tls]") {
+    std::atomic<bool> is_over = false; // OpenSSL does not tell that a ticket could not be sent
+    ScriptedPeer peer{[&](Socket& socket, ScriptedPeer&) {
+        const auto ssl = accept_by_openssl(socket);
+        while (!is_over) {
+            SSL_new_session_ticket(ssl.get());
+            SSL_do_handshake(ssl.get());
+        }
+    }};
+    tls_connect(peer.client(), client_options());
+    peer.client().set_timeout(short_time);
+    CHECK_THROWS_AS(peer.client().read(1), TimedOut);
+    is_over = true;
+    peer.client().reset();
+}
+
+TEST_CASE("data behind many tickets is found", "[tls]") {
+    constexpr int most = 2000; // more than are taken at a time
+    ScriptedPeer peer{[](Socket& socket, ScriptedPeer&) {
+        const auto ssl = accept_by_openssl(socket);
+        for (int i = 0; i < most; ++i) {
+            SSL_new_session_ticket(ssl.get());
+            SSL_do_handshake(ssl.get());
+        }
+        SSL_write(ssl.get(), "data", 4);
+        SSL_shutdown(ssl.get());
+    }};
+    tls_connect(peer.client(), client_options());
+    CHECK(peer.client().read(4) == "data");
     peer.client().read_end();
 }
 
@@ -675,6 +742,23 @@ TEST_CASE("a client that has closed does not reset what comes late", "[tls]") {
     CHECK(server.read(7) == "request");
     server.read_end();
     server.write("still");
+}
+
+TEST_CASE("whoever sends on to a client that has closed is told", "[tls]") {
+    Ends told = connect();
+    auto [client, server] = connect();
+    client.close();
+    std::jthread writer{[&server = server, &told] {
+        try {
+            const std::string piece(4096, 'x');
+            for (;;) {
+                server.write(piece);
+            }
+        } catch (const SystemError& error) {
+            told.server.write(error.code() == EPIPE || error.code() == ECONNRESET ? "y" : "n");
+        }
+    }};
+    CHECK(told.client.read(1) == "y");
 }
 
 TEST_CASE("closing with data unread is a reset, as it is without TLS", "[tls]") {

@@ -140,43 +140,62 @@ int test(const Request& request) {
     select(config, tunnel.checks()); // what is wrong is told before what is missing
     Output junit{"--junit", request.junit};
     const auto& log = config.log;
+    std::string junit_report;
+    std::exception_ptr stopped;
     const auto end_early = [&](NotRun kind, const std::exception& reason) {
-        junit.write(junit_text(tunnel.slug(), kind, reason.what()));
         if (files->reports().empty()) {
             Report report{tunnel.slug(), {}, tunnel.seed()};
             report.program = tunnel.config().prog;
             report.error = reason.what();
             files->pair_ended(report);
         }
-        files->write();
+        junit_report = kind == NotRun::skipped ? junit_text(tunnel.slug(), kind, reason.what())
+                                               : junit_text(files->reports().back());
     };
     const auto skip = [&](const Error& reason) {
         log->warn("skipped: {}", reason.what());
         end_early(NotRun::skipped, reason);
         return skipped;
     };
-    try {
-        enter_network(request);
-        require_programs(request);
-        const auto report = tunnel.run_all();
-        junit.write(junit_text(report));
-        files->write();
-        if (const auto options = declarations(report); !options.empty()) {
-            log->info("what was noted is declared by{}", options);
+    const auto run = [&] {
+        try {
+            enter_network(request);
+            require_programs(request);
+            const auto report = tunnel.run_all();
+            junit_report = junit_text(report);
+            if (const auto options = declarations(report); !options.empty()) {
+                log->info("what was noted is declared by{}", options);
+            }
+            return report.passed() ? passed : failed;
+        } catch (const PrivateNetworkUnavailable& error) {
+            return skip(error);
+        } catch (const ToolMissing& error) {
+            return skip(error);
+        } catch (const NoAddresses& error) {
+            return skip(error);
+        } catch (const NoCombinations& error) {
+            return skip(error);
+        } catch (const std::exception& error) {
+            end_early(NotRun::error, error);
+            stopped = std::current_exception();
+            return failed;
         }
-        return report.passed() ? passed : failed;
-    } catch (const PrivateNetworkUnavailable& error) {
-        return skip(error);
-    } catch (const ToolMissing& error) {
-        return skip(error);
-    } catch (const NoAddresses& error) {
-        return skip(error);
-    } catch (const NoCombinations& error) {
-        return skip(error);
-    } catch (const std::exception& error) {
-        end_early(NotRun::error, error);
-        throw;
+    };
+    const auto status = run();
+    // Whatever came of one, the other may still be written.
+    const auto attempt = [&](const auto& act) {
+        try {
+            act();
+        } catch (...) {
+            stopped = stopped ? stopped : std::current_exception();
+        }
+    };
+    attempt([&] { files->write(); });
+    attempt([&] { junit.write(junit_report); });
+    if (stopped) {
+        std::rethrow_exception(stopped);
     }
+    return status;
 }
 
 } // namespace

@@ -31,7 +31,8 @@ struct TlsClientOptions {
     /// `make_certificate`. Nothing else is trusted.
     std::string authority{};
     /// The name that is asked for (SNI, RFC 6066 §3), and that the tool's certificate must be for.
-    /// Empty: none is asked for, and it must be for the address that the socket is connected to.
+    /// Empty: none is asked for, and it must be for the address that the socket is connected to. An
+    /// address: it must be for that one, and none is asked for, since SNI has no addresses.
     std::string name{};
     /// False: whatever certificate the tool has will do, and `authority` may be empty.
     bool verify = true;
@@ -115,16 +116,17 @@ inline TlsSession tls_connect(Socket& client, const TlsClientOptions& options) {
             throw OpensslError{"offer ALPN: " + detail::openssl_reason()};
         }
     }
-    if (!options.name.empty()) {
+    auto* const verification = SSL_get0_param(ssl.get());
+    if (options.name.empty()) {
+        const auto packed = peer.address.packed();
+        openssl_checked(
+            X509_VERIFY_PARAM_set1_ip(verification, detail::unsigned_data(packed), packed.size()),
+            "verify the address");
+    } else if (X509_VERIFY_PARAM_set1_ip_asc(verification, options.name.c_str()) != 1) {
         // NOLINTNEXTLINE(*-cstyle-cast): OpenSSL's
         openssl_checked(SSL_set_tlsext_host_name(ssl.get(), options.name.c_str()),
                         "ask for a name");
         openssl_checked(SSL_set1_host(ssl.get(), options.name.c_str()), "verify the name");
-    } else {
-        const auto packed = peer.address.packed();
-        openssl_checked(X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl.get()),
-                                                  detail::unsigned_data(packed), packed.size()),
-                        "verify the address");
     }
     const auto expected = fmt::format(
         "a TLS handshake with {} ({}{}{})", peer,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "deadline.hpp"
+#include "detail/lingering.hpp"
 #include "detail/platform.hpp"
 #include "error.hpp"
 
@@ -87,7 +88,7 @@ inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
     bool may_wait = watch == nullptr || is_content(*watch, awaited);
     for (;; may_wait = true) {
         const bool last_look = deadline.passed();
-        auto timeout = deadline.remaining();
+        auto timeout = std::min(deadline.remaining(), Lingering::instance().tend());
         all.assign(fds.begin(), fds.end());
         if (watch != nullptr) {
             watch->append_to(all);

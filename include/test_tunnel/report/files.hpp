@@ -21,7 +21,7 @@ public:
     };
 
     /// Creates the files, or empties them: throws InvalidConfig, which names the file, where one
-    /// can't be written.
+    /// can't be written, or both are one.
     explicit ReportFiles(const Options& options);
 
     /// Adds the pair to the run that it belongs to: the last one of the same tool, with the same

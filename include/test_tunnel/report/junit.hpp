@@ -31,11 +31,19 @@ inline std::string junit_time(Duration duration) {
     return fmt::format("{:.6f}", std::chrono::duration<double>{duration}.count());
 }
 
+struct JUnitCounts {
+    std::size_t tests = 0;
+    std::size_t failures = 0;
+    std::size_t errors = 0;
+    std::size_t skipped = 0;
+    Duration time{};
+};
+
 /// The attributes of a suite that count its cases.
-inline std::string junit_counts(std::size_t tests, std::size_t failures, std::size_t skipped,
-                                Duration time) {
-    return fmt::format(R"( tests="{}" failures="{}" errors="0" skipped="{}" time="{}")", tests,
-                       failures, skipped, junit_time(time));
+inline std::string junit_counts(const JUnitCounts& counts) {
+    return fmt::format(R"( tests="{}" failures="{}" errors="{}" skipped="{}" time="{}")",
+                       counts.tests, counts.failures, counts.errors, counts.skipped,
+                       junit_time(counts.time));
 }
 
 inline std::string junit_case(const CheckResult& check, std::string_view class_name) {
@@ -64,45 +72,63 @@ inline std::string junit_case(const CheckResult& check, std::string_view class_n
     return result + (body.empty() ? "/>\n" : ">\n" + body + "    </testcase>\n");
 }
 
-inline constexpr std::string_view xml_declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+/// The test case that stands for what did not come to its end, in a suite of its own.
+inline std::string junit_not_run(std::string_view slug, bool is_error, std::string_view reason) {
+    return fmt::format(
+        "  <testsuite{}{}>\n    <testcase name=\"setup\"{}>\n"
+        "      <{}{}/>\n    </testcase>\n  </testsuite>\n",
+        xml_attribute("name", slug),
+        junit_counts({.tests = 1, .errors = is_error ? 1U : 0U, .skipped = is_error ? 0U : 1U}),
+        xml_attribute("classname", slug), is_error ? "error" : "skipped",
+        xml_attribute("message", reason));
+}
+
+inline std::string junit_document(std::string_view slug, const JUnitCounts& counts,
+                                  std::string_view suites) {
+    return fmt::format(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites{}{}>\n{}</testsuites>\n",
+        xml_attribute("name", slug), junit_counts(counts), suites);
+}
 
 } // namespace detail
 
 /// The report in JUnit's XML, as CI systems read it: a test suite for each pair, "socat 4→6", and
 /// in it a test case for each check, "data.bulk.up", of the class "socat.4→6". A failure has its
 /// whole account; what was not tried, or is not applicable, is skipped and says why; what was noted
-/// stands in the case's `system-out`.
+/// stands in the case's `system-out`. A run that was stopped ends with a test case "setup", an
+/// error.
 inline std::string junit_text(const Report& report) {
-    std::size_t tests = 0;
-    std::size_t failures = 0;
-    std::size_t skipped = 0;
-    Duration time{};
+    detail::JUnitCounts all;
     std::string suites;
     for (const auto& entry : report.pairs) {
         const auto name = entry.pair.name();
-        const auto failed = entry.count(Outcome::failed);
-        const auto not_run = entry.count(Outcome::skipped) + entry.count(Outcome::not_applicable);
-        suites += "  <testsuite" +
-                  detail::xml_attribute("name", fmt::format("{} {}", report.slug, name)) +
-                  detail::junit_counts(entry.checks.size(), failed, not_run, entry.duration) +
-                  ">\n    <properties>\n      <property name=\"pair\"" +
-                  detail::xml_attribute("value", entry.pair.text()) +
-                  "/>\n      <property name=\"seed\"" +
-                  detail::xml_attribute("value", std::to_string(report.seed)) +
-                  "/>\n    </properties>\n";
+        const detail::JUnitCounts counts{
+            .tests = entry.checks.size(),
+            .failures = entry.count(Outcome::failed),
+            .skipped = entry.count(Outcome::skipped) + entry.count(Outcome::not_applicable),
+            .time = entry.duration};
+        suites +=
+            "  <testsuite" +
+            detail::xml_attribute("name", fmt::format("{} {}", report.slug, name)) +
+            detail::junit_counts(counts) + ">\n    <properties>\n      <property name=\"pair\"" +
+            detail::xml_attribute("value", entry.pair.text()) +
+            "/>\n      <property name=\"seed\"" +
+            detail::xml_attribute("value", std::to_string(report.seed)) + "/>\n    </properties>\n";
         for (const auto& check : entry.checks) {
             suites += detail::junit_case(check, fmt::format("{}.{}", report.slug, name));
         }
         suites += "  </testsuite>\n";
-        tests += entry.checks.size();
-        failures += failed;
-        skipped += not_run;
-        time += entry.duration;
+        all.tests += counts.tests;
+        all.failures += counts.failures;
+        all.skipped += counts.skipped;
+        all.time += counts.time;
     }
-    return std::string{detail::xml_declaration} + "<testsuites" +
-           detail::xml_attribute("name", report.slug) +
-           detail::junit_counts(tests, failures, skipped, time) + ">\n" + suites +
-           "</testsuites>\n";
+    if (!report.error.empty()) {
+        suites += detail::junit_not_run(report.slug, true, report.error);
+        ++all.tests;
+        ++all.errors;
+    }
+    return detail::junit_document(report.slug, all, suites);
 }
 
 /// Why a run has not begun, or has not come to its end.
@@ -111,14 +137,9 @@ enum class NotRun { skipped, error };
 /// The same for such a run: one test case that says why.
 inline std::string junit_text(std::string_view slug, NotRun kind, std::string_view reason) {
     const bool is_error = kind == NotRun::error;
-    const auto counts = fmt::format(R"( tests="1" failures="0" errors="{}" skipped="{}" time="0")",
-                                    is_error ? 1 : 0, is_error ? 0 : 1);
-    return fmt::format(
-        "{}<testsuites{}{}>\n  <testsuite{}{}>\n    <testcase name=\"setup\"{}>\n"
-        "      <{}{}/>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
-        detail::xml_declaration, detail::xml_attribute("name", slug), counts,
-        detail::xml_attribute("name", slug), counts, detail::xml_attribute("classname", slug),
-        is_error ? "error" : "skipped", detail::xml_attribute("message", reason));
+    return detail::junit_document(
+        slug, {.tests = 1, .errors = is_error ? 1U : 0U, .skipped = is_error ? 0U : 1U},
+        detail::junit_not_run(slug, is_error, reason));
 }
 
 } // namespace test_tunnel

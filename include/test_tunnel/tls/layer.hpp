@@ -18,12 +18,12 @@
 #include <string_view>
 #include <utility>
 
+#include "../detail/lingering.hpp"
 #include "../detail/system.hpp"
 #include "../detail/unique_fd.hpp"
 #include "../error.hpp"
 #include "../layer.hpp"
 #include "../watch.hpp"
-#include "lingering.hpp"
 #include "openssl.hpp"
 
 namespace test_tunnel::detail {
@@ -62,8 +62,11 @@ public:
     }
 
     [[nodiscard]] bool readable() override {
+        // Whoever sends much that is no data keeps nobody in here, beyond the caller's deadline.
+        constexpr int most_receipts = 16;
         try {
-            while (plain().empty() && !ended_ && !read_error_ && advance()) {
+            for (int left = most_receipts;
+                 plain().empty() && !ended_ && !read_error_ && advance(left > 0); --left) {
             }
         } catch (...) {
             read_error_ = std::current_exception();
@@ -146,8 +149,8 @@ private:
 #endif
     }
 
-    /// One step on the way to data: false where more would have to arrive first.
-    bool advance() {
+    /// One step on the way to data: false where more would have to arrive first, or to be received.
+    bool advance(bool may_receive) {
         plain_.resize(SSL3_RT_MAX_PLAIN_LENGTH);
         taken_ = plain_.size();
         std::size_t count = 0;
@@ -163,7 +166,7 @@ private:
         const auto reason = error == SSL_ERROR_WANT_READ ? "" : openssl_reason();
         flush(); // an alert, or the answer to a change of keys
         if (error == SSL_ERROR_WANT_READ) {
-            return receive();
+            return may_receive && receive();
         }
         if (error != SSL_ERROR_ZERO_RETURN) {
             throw Unexpected{fmt::format("records of TLS ({})", name_), "TLS: " + reason};

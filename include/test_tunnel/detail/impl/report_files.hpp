@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,20 @@
 
 namespace test_tunnel {
 
+namespace detail {
+
+/// Whether what is written to both would be in one file; a terminal or a pipe takes one after the
+/// other.
+TEST_TUNNEL_INLINE bool is_same_file(int fd, int other) {
+    struct stat status {};
+    struct stat other_status {};
+    return ::fstat(fd, &status) == 0 && ::fstat(other, &other_status) == 0 &&
+           S_ISREG(status.st_mode) && status.st_dev == other_status.st_dev &&
+           status.st_ino == other_status.st_ino;
+}
+
+} // namespace detail
+
 TEST_TUNNEL_INLINE ReportFiles::ReportFiles(const Options& options) {
     const auto open = [&](const std::string& path, auto* to_text) {
         if (path.empty()) {
@@ -32,6 +47,12 @@ TEST_TUNNEL_INLINE ReportFiles::ReportFiles(const Options& options) {
         if (!fd) {
             throw InvalidConfig{fmt::format("the report can't be written to '{}': {}", path,
                                             std::generic_category().message(errno))};
+        }
+        for (const auto& other : files_) {
+            if (detail::is_same_file(fd.get(), other.fd.get())) {
+                throw InvalidConfig{fmt::format(
+                    "two reports can't be written to one file: '{}', '{}'", other.path, path)};
+            }
         }
         files_.push_back({path, std::move(fd), to_text});
     };

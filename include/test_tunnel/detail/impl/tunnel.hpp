@@ -137,10 +137,15 @@ TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {
         auto client = bind_to(config_, own);
         client.set_timeout(run.patience_.value_or(config_.timeouts.io));
         client.watch(watch);
-        if (client.try_connect(target)) {
-            client.set_timeout(config_.timeouts.io);
-            ++run.connections_;
-            return client;
+        try {
+            if (client.try_connect(target)) {
+                client.set_timeout(config_.timeouts.io);
+                ++run.connections_;
+                return client;
+            }
+        } catch (const SystemError& error) {
+            run.was_reset_ = error.code() == ECONNRESET;
+            throw;
         }
         if (deadline.passed()) {
             throw TimedOut{fmt::format("every connection was refused for {}",
