@@ -29,7 +29,7 @@ struct FileTemplate {
 struct CommandOptions {
     /// The tool. Placeholders: those of `placeholders_of`, and {config} and {dir}, which are the
     /// path of the first of `files` and of their directory.
-    Command command;
+    Command command = {};
     /// What has to be started before it, in this order: the second half of a tool that comes in
     /// halves. Where the command lines or the files speak of {inner.port}, the tool itself is
     /// started only when a companion listens there.
