@@ -15,7 +15,8 @@ namespace test_tunnel::catch2 {
 /// The configuration that the command line asked for, with `default_prog` as the program where
 /// there was no `--prog`. Skips the test case where that default is not installed: call it first in
 /// a test case, before any section. A program that was asked for must be there: throws ToolMissing.
-/// Skips it, too, where this machine has none of the pairs that `--pair` asks for.
+/// Skips it, too, where this machine has none of the pairs that `--pair` asks for. Throws
+/// ToolNotExecutable for a program that the system can't run.
 ConfigProg config_for(const std::string& default_prog);
 
 /// The same as `tunnel.run()`, with a section for each pair and, in it, one for each check:

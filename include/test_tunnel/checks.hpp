@@ -10,7 +10,8 @@
 namespace test_tunnel {
 
 /// All checks, in the order in which they are run: `hello` first; where that fails, no other is
-/// tried. Add one at the end of a file in checks/.
+/// tried.
+// A new one stands at the end of a file in checks/.
 std::vector<Check> checks();
 
 namespace detail {

@@ -42,7 +42,9 @@ struct CommandOptions {
     std::string name = {};
     /// What the client sends first on each of its connections: a PROXY header of this version.
     std::optional<ProxyVersion> client_header = {};
-    /// By which handshake the tool is then told where to connect.
+    /// By which handshake the tool is then told where to connect. With SOCKS4, which has no IPv6
+    /// addresses, and without a name only 4→4 and 6→4 are tested, unless `Config::pairs` says
+    /// otherwise.
     Protocol protocol = {};
     /// Whether it is told so by a name that this machine has for the target (`name_of`), in place
     /// of the name in `protocol`.
@@ -62,8 +64,9 @@ struct CommandOptions {
 ///                        .protocol = Socks5Options{}}}.run();
 class CommandTunnel : public TestTunnel {
 public:
-    /// Starts nothing. Throws InvalidConfig for no command or program, for a placeholder that there
-    /// is not, for files of the same name, and for `by_name` without a protocol that has names.
+    /// Starts nothing. The program is the command's first word, whatever `config.prog` says. Throws
+    /// InvalidConfig for no command or program, for a placeholder that there is not, for files of
+    /// the same name, and for `by_name` without a protocol that has names.
     explicit CommandTunnel(ConfigProg config, CommandOptions options);
 
     [[nodiscard]] std::string slug() const override { return options_.name; }
@@ -89,8 +92,8 @@ private:
 };
 
 /// The words of a command line, as a POSIX shell takes them apart (quotes and backslashes), but
-/// without all else that a shell would do. Throws InvalidConfig for a quote that is not closed, or
-/// no word.
+/// without all else that a shell would do. Throws InvalidConfig for a quote that is not closed, a
+/// backslash at the end, or no word.
 Command split_command(std::string_view line);
 
 } // namespace test_tunnel

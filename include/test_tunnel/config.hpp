@@ -61,7 +61,8 @@ struct Config {
 
 /// The same, and the program under test.
 struct ConfigProg : Config {
-    /// A path, or a name that is looked up in `PATH`.
+    /// A path, or a name that is looked up in the `PATH` of `utf8_env`, as by
+    /// `SpawnOptions::argv`.
     std::string prog;
 
     /// The environment for it.

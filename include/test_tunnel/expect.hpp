@@ -15,6 +15,8 @@ namespace test_tunnel {
 /// reset is none. Returns what was read. Throws Unexpected, with what came until then, also where
 /// the rest does not come; `tag` says whose bytes they are ("server → client"). Throws
 /// InvalidConfig for a `compare_len` above the size.
+/// Where nothing comes for the socket's timeout, or the tool ends meanwhile, that is an Unexpected
+/// too; where the end of the stream was awaited, TimedOut or ToolEnded.
 std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
                         std::optional<std::size_t> compare_len = std::nullopt);
 

@@ -23,8 +23,8 @@ struct Straggler;
 
 /// What a process is started with.
 struct SpawnOptions {
-    /// The program, looked up in the `PATH` of `environment` where it has no slash, and its
-    /// arguments.
+    /// The program and its arguments. A program without a slash in its name is looked up in the
+    /// `PATH` of `environment`, then in the system's directories for daemons, such as /usr/sbin.
     std::vector<std::string> argv;
     Environment environment = utf8_environment();
     /// Empty: the current one.

@@ -53,7 +53,7 @@ struct Step {
     /// Who acts on whom; the same where nobody else has a part in it.
     Party from = Party::tool;
     Party to = Party::tool;
-    /// Since the first step of the pair.
+    /// Since the check began.
     Duration begin{};
 };
 

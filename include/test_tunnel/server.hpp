@@ -74,8 +74,9 @@ public:
     /// `linger` to end after it, and may serve its connections to their end.
     void terminate(Duration linger);
 
-    /// SIGTERM to each process, the last one first, and SIGKILL to its group where it has not ended
-    /// within `timeout`; what it has started has `linger` more. Blocks until all have ended.
+    /// SIGTERM to each process, the last one first and each when the one before it has ended, and
+    /// SIGKILL to its group where it has not ended within `timeout`; what it has started has
+    /// `linger` more. Blocks until all have ended.
     void stop(Duration timeout, Duration linger = Timeouts{}.linger);
 
 private:

@@ -56,12 +56,12 @@ public:
 
     /// Writes a file and returns its path. `mode` is 0600, and 0640 where the directory is readable
     /// by another user, unless given: some tools refuse a key that others could read. Throws
-    /// SystemError, InvalidConfig for a name with a slash.
+    /// SystemError, InvalidConfig for what is no name of a file, as one with a slash.
     std::string write(std::string_view name, std::string_view content,
                       std::optional<mode_t> mode = std::nullopt);
 
     /// The same for a file that is there already, since another program has made it: a key, a
-    /// certificate. Returns its path.
+    /// certificate. Returns its path. Throws as `write` does.
     std::string adopt(std::string_view name, std::optional<mode_t> mode = std::nullopt);
 
     /// Leaves it where it is, for whoever wants to look into it.

@@ -99,7 +99,8 @@ inline TlsSession start_tls(Socket& socket, SslConnection ssl, const std::string
 /// the tool, and not for a tool that has ended.
 ///
 /// Throws Unexpected, with what OpenSSL says, where the tool does not do its part, or is not whom
-/// its certificate must be for; TimedOut, ToolEnded; InvalidConfig where the options make no sense.
+/// its certificate must be for; TimedOut, ToolEnded; InvalidConfig where the options make no
+/// sense, OpensslError where OpenSSL can't read a certificate or key.
 inline TlsSession tls_connect(Socket& client, const TlsClientOptions& options) {
     using detail::openssl_checked;
     const auto peer = client.peer();

@@ -111,7 +111,7 @@ public:
 
 protected:
     /// Starts a process with `config().utf8_env`, to which `more` is added, or preferred; what it
-    /// prints goes to the log at `debug`. Throws ToolMissing, ToolNotExecutable.
+    /// prints goes to the log at `debug`. Throws ToolMissing, ToolNotExecutable, SystemError.
     [[nodiscard]] Process spawn(std::vector<std::string> argv, Environment more = {}) const;
 
     /// Connects the client, from the pair's own port the first time, from any later on, trying

@@ -24,8 +24,9 @@ public:
     /// can't be written, or both are one.
     explicit ReportFiles(const Options& options);
 
-    /// Adds the pair to the run that it belongs to: the last one of the same tool, with the same
-    /// level and traits, that has not had this pair yet; else to a new one.
+    /// Adds the pair to the run that it belongs to: the last one of the same tool and program, with
+    /// the same level and traits, unless that has had this pair or did not come to its end; else to
+    /// a new one.
     void pair_ended(const Report& report) override;
 
     /// The runs so far, in the order in which they began.

@@ -54,7 +54,7 @@ inline constexpr int json_schema_version = 1;
 ///             steps array: what was done before, and at last what failed
 ///               name, expected
 ///               from, to   who acts on whom: "client", "tool" or "server"
-///               begin_ms   since the first step of the pair
+///               begin_ms   since the check began
 ///           notes   array: what was observed and is no failure
 ///             trait the member of Traits that it is about; null where there is none
 ///             text
