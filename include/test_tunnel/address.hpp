@@ -67,9 +67,10 @@ public:
     /// bytes; a scope is kept only where the address is a link-local one.
     static Address from_packed(std::string_view bytes, std::uint32_t scope = 0);
 
-    /// Throws UnsupportedAddressFamily.
+    /// From what the socket calls tell, without its port. Throws UnsupportedAddressFamily.
     static Address from_sockaddr(const sockaddr& address);
 
+    /// `Family::ipv4` or `Family::ipv6`, no other.
     [[nodiscard]] Family family() const noexcept { return family_; }
 
     /// The 4 or 16 bytes in network order, as a protocol carries them.
@@ -104,7 +105,9 @@ public:
         return family_ == Family::ipv6 && bytes_[0] == '\xfe' && (bytes_[1] & '\xc0') == '\x80';
     }
 
+    /// The same family, bytes and scope.
     friend bool operator==(const Address&, const Address&) = default;
+    /// By family, IPv4 first, then by bytes, then by scope.
     friend std::strong_ordering operator<=>(const Address& a, const Address& b) noexcept {
         if (a.family_ != b.family_) {
             return family_id(a.family_) <=> family_id(b.family_);
@@ -122,7 +125,10 @@ private:
 
 /// An address and a TCP port.
 struct Endpoint {
+    /// By default 0.0.0.0.
     Address address;
+    /// In the order of bytes of this machine; 0 where there is none yet: to bind to it has the
+    /// system choose one.
     std::uint16_t port = 0;
 
     /// "192.0.2.1:80", "[2001:db8::1]:80".
@@ -130,7 +136,9 @@ struct Endpoint {
         return fmt::format("{}:{}", address.bracketed(), port);
     }
 
+    /// The same address, scope and port.
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
+    /// By address, then by port.
     friend std::strong_ordering operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -284,12 +292,16 @@ struct TextFormatter {
 
 } // namespace test_tunnel::detail
 
+namespace fmt {
+
 /// "{}" gives `Address::text`.
 template <>
-struct fmt::formatter<test_tunnel::Address>
-    : test_tunnel::detail::TextFormatter<test_tunnel::Address> {};
+struct formatter<test_tunnel::Address> : test_tunnel::detail::TextFormatter<test_tunnel::Address> {
+};
 
 /// "{}" gives `Endpoint::text`.
 template <>
-struct fmt::formatter<test_tunnel::Endpoint>
+struct formatter<test_tunnel::Endpoint>
     : test_tunnel::detail::TextFormatter<test_tunnel::Endpoint> {};
+
+} // namespace fmt

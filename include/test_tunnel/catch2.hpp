@@ -10,6 +10,8 @@
 #include "detail/inline.hpp"
 #include "tunnel.hpp"
 
+/// What tests with Catch2 take: a configuration from the command line, a section for each check,
+/// and `main`.
 namespace test_tunnel::catch2 {
 
 /// The configuration that the command line asked for, with `default_prog` as the program where
@@ -28,15 +30,15 @@ ConfigProg config_for(const std::string& default_prog);
 void check_all(TestTunnel& tunnel,
                const std::source_location& where = std::source_location::current());
 
+/// The same for a tunnel that is made in the call: `check_all(Socat{config_for("socat")})`.
 void check_all(TestTunnel&& tunnel,
                const std::source_location& where = std::source_location::current());
 
-/// A `main` for tests of tunnels: adds --prog, --level, --check, --not-check, --pair, --seed,
-/// --idle,
-/// --timeout-scale, --offset, --keep, --verbose, --network, --json, --html, --list-pairs and
-/// --list-tunnel-checks to Catch2's own options, enters the network that is asked for (default: the
-/// environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and runs the tests. Returns the exit
-/// status.
+/// A `main` for tests of tunnels: adds `--prog`, `--level`, `--check`, `--not-check`, `--pair`,
+/// `--seed`, `--idle`, `--timeout-scale`, `--offset`, `--keep`, `--verbose`, `--network`, `--json`,
+/// `--html`, `--list-pairs` and `--list-tunnel-checks` to Catch2's own options, enters the network
+/// that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and
+/// runs the tests. Returns the exit status.
 int main(int argc, char** argv);
 
 } // namespace test_tunnel::catch2

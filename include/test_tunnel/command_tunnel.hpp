@@ -22,6 +22,7 @@ using Command = std::vector<std::string>;
 struct FileTemplate {
     /// Under which name it stands in the directory {dir}.
     std::string name;
+    /// What is written into it when its placeholders have been replaced.
     std::string text;
 };
 
@@ -80,6 +81,7 @@ public:
     void open_client(Socket& client) override;
     std::optional<Endpoint> open_server(Socket& server) override;
 
+    /// As they were given, and what follows from them for `name` and `traits`.
     [[nodiscard]] const CommandOptions& options() const noexcept { return options_; }
 
 private:

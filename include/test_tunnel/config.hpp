@@ -37,6 +37,7 @@ struct Config {
     /// is empty) and none of `except`. A `*` stands for any characters: "data.*". A pattern that
     /// matches no check at all is an InvalidConfig.
     std::vector<std::string> only{};
+    /// Which are not run, by the same patterns.
     std::vector<std::string> except{};
 
     /// Which combinations of address families are tested, of those that this machine has: "4→6", or
@@ -50,6 +51,7 @@ struct Config {
     /// How long the check `idle` stays silent at `Level::strict`.
     Duration idle = std::chrono::seconds{70};
 
+    /// How long each kind of wait may take.
     Timeouts timeouts;
 
     /// Are told of the runs while they go on; none is null.

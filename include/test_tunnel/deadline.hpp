@@ -12,7 +12,9 @@
 
 namespace test_tunnel {
 
+/// The clock of all waits, which nobody can set.
 using Clock = std::chrono::steady_clock;
+/// How long something takes, or may take: `std::chrono::seconds{2}`.
 using Duration = Clock::duration;
 
 namespace detail {
@@ -80,6 +82,7 @@ struct Timeouts {
 /// A point in time after which a wait is given up.
 class Deadline {
 public:
+    /// At `when`, whatever `TEST_TUNNEL_TIMEOUT_SCALE` says; `Clock::time_point::max()` is never.
     explicit Deadline(Clock::time_point when) : when_{when} {}
 
     /// From now on, for `duration` times `TEST_TUNNEL_TIMEOUT_SCALE`.
@@ -87,6 +90,7 @@ public:
         return Deadline{Clock::now() + detail::scaled(duration)};
     }
 
+    /// Whether it is that time, or later.
     [[nodiscard]] bool passed() const { return Clock::now() >= when_; }
     /// Zero when it has passed.
     [[nodiscard]] Duration remaining() const {

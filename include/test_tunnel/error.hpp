@@ -28,6 +28,7 @@ public:
 /// Neither AF_INET nor AF_INET6.
 class UnsupportedAddressFamily : public SetupError {
 public:
+    /// `family`: an AF_ constant.
     explicit UnsupportedAddressFamily(int family)
         : SetupError{
               fmt::format("unsupported address family {}: neither AF_INET nor AF_INET6", family)} {}
@@ -98,10 +99,12 @@ public:
 /// A system call failed; `code()` is its errno.
 class SystemError : public Error {
 public:
+    /// `attempted` is what was to be done ("bind to 127.0.0.1:80"), `code` the errno of it.
     SystemError(std::string_view attempted, int code)
         : Error{fmt::format("{}: {}", attempted, std::generic_category().message(code))},
           code_{code} {}
 
+    /// The errno, such as ECONNRESET.
     [[nodiscard]] int code() const noexcept { return code_; }
 
 protected:
@@ -117,6 +120,7 @@ private:
 /// ECONNRESET.
 class Truncated : public SystemError {
 public:
+    /// `text` says of which stream, and how.
     explicit Truncated(const std::string& text) : SystemError{ECONNRESET, text} {}
 };
 
@@ -136,12 +140,15 @@ public:
 /// that a report can show them under each other.
 class Unexpected : public Error {
 public:
+    /// The text becomes "expected …, got …".
     Unexpected(std::string expected, std::string actual)
         : Error{fmt::format("expected {}, got {}", expected, actual)},
           expected_{std::move(expected)},
           actual_{std::move(actual)} {}
 
+    /// What was demanded; may have several lines.
     [[nodiscard]] const std::string& expected() const noexcept { return expected_; }
+    /// What came instead; may have several lines.
     [[nodiscard]] const std::string& actual() const noexcept { return actual_; }
 
 private:

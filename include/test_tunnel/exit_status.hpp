@@ -54,6 +54,7 @@ public:
                            core_dumped_ ? ", core dumped" : "");
     }
 
+    /// The same in all that it tells.
     friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 
 private:

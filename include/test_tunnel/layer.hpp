@@ -43,6 +43,7 @@ public:
     /// Sends what was taken and could not be sent yet, as far as that goes. An error is thrown by
     /// the next `try_write`.
     virtual void flush() noexcept = 0;
+    /// Whether something was taken and could not be sent yet.
     [[nodiscard]] virtual bool has_unsent() const noexcept = 0;
 
     /// Says nothing more to the other side, not when it is destroyed either.

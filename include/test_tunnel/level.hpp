@@ -20,6 +20,7 @@ enum class Level {
     strict
 };
 
+/// "hello", "standard" or "strict".
 constexpr const char* text_of(Level level) {
     switch (level) {
         case Level::hello:

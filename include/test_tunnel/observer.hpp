@@ -14,13 +14,15 @@ class Observer {
 public:
     /// A check that begins.
     struct Progress {
-        /// The tool, and the pair: "4→6".
+        /// The tool (`TestTunnel::slug`).
         std::string_view slug;
+        /// The pair (`Pair::name`): "4→6".
         std::string_view pair;
-        /// The check.
+        /// The check (`Check::id`).
         std::string_view id;
-        /// How many come before it on this pair, and how many there are.
+        /// How many checks come before it on this pair.
         std::size_t index = 0;
+        /// How many there are on this pair, this one among them.
         std::size_t count = 0;
     };
 

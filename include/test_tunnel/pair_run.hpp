@@ -43,6 +43,7 @@ struct Connection {
 /// does not run, and what they say of what they do and see.
 class PairRun {
 public:
+    /// Made by `TestTunnel::run_pair`, for as long as the pair is tested; `tunnel` must outlive it.
     PairRun(TestTunnel& tunnel, Pair pair, std::uint64_t seed);
 
     // --- What is tested
@@ -50,8 +51,11 @@ public:
     /// Where the tool that is running now listens and connects to. Another one, started after a
     /// failure, has other ports.
     [[nodiscard]] const Pair& pair() const noexcept { return pair_; }
+    /// That of the tunnel (`TestTunnel::config`).
     [[nodiscard]] const ConfigProg& config() const noexcept;
+    /// What the tool was declared to do its own way when the pair's test began.
     [[nodiscard]] const Traits& traits() const noexcept { return traits_; }
+    /// Whether a check shall go to its limits: `Level::strict`.
     [[nodiscard]] bool strict() const noexcept { return config().level == Level::strict; }
 
     /// The tool; started where it does not run.
@@ -97,8 +101,9 @@ public:
     /// The `server` end of a connection that is under way: as `TestTunnel::accept`.
     [[nodiscard]] Socket accept(Socket& client);
 
-    /// The two directions of a connection, in the text of failures.
+    /// What the client writes, in the text of failures.
     static constexpr const char* up = "client → server";
+    /// What the server writes.
     static constexpr const char* down = "server → client";
 
     /// One line of text, which is never the same, goes through; `name` is `up` or `down`.
@@ -134,6 +139,7 @@ public:
 
     /// How many it was seen to serve at once, where there is such a limit.
     [[nodiscard]] std::optional<std::size_t> most_at_once() const noexcept { return most_at_once_; }
+    /// Has `most_at_once` return `count`, and the report note it.
     void serves_at_most(std::size_t count);
 
     /// Throws NotApplicable where it does not. Must be declared at `Level::strict`.

@@ -26,6 +26,7 @@ constexpr std::uint64_t mix(std::uint64_t value) {
 /// nothing has to be stored to be compared later. Two of different keys have nothing in common.
 class Pattern {
 public:
+    /// The same bytes each time for the same `key`.
     explicit constexpr Pattern(std::uint64_t key) : key_{detail::mix(key + increment)} {}
 
     /// Another one, `name` being what tells it from its siblings: a check, a direction.
@@ -36,6 +37,7 @@ public:
         }
         return Pattern{key};
     }
+    /// The same, `number` telling it from its siblings: one of many connections.
     [[nodiscard]] constexpr Pattern derive(std::uint64_t number) const {
         return Pattern{key_ ^ detail::mix(number + 1)};
     }

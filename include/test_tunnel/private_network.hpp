@@ -28,7 +28,9 @@ void enter_private_network();
 enum class NetworkMode {
     /// A private one where the system allows it, else the host's.
     automatic,
+    /// A private one, or an error.
     isolated,
+    /// The one in which the process is.
     host
 };
 

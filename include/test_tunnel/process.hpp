@@ -26,8 +26,10 @@ struct SpawnOptions {
     /// The program and its arguments. A program without a slash in its name is looked up in the
     /// `PATH` of `environment`, then in the system's directories for daemons, such as /usr/sbin.
     std::vector<std::string> argv;
+    /// All of it but for TEST_TUNNEL_TOOL, which is added.
     Environment environment = utf8_environment();
-    /// Empty: the current one.
+    /// In which directory it runs; a program that is given by a relative path is looked for in the
+    /// current one all the same. Empty: the current one.
     std::string directory{};
     /// Where what the process prints goes too, line by line, at `debug`; null: nowhere.
     std::shared_ptr<Logger> log{};
@@ -48,12 +50,15 @@ public:
     /// ToolNotExecutable, SystemError.
     static Process spawn(SpawnOptions options);
 
+    /// Takes the child over; `other` may only be destroyed or assigned to from then on.
     Process(Process&& other) noexcept;
+    /// The same; the child that this one had is killed, as by the destructor.
     Process& operator=(Process&& other) noexcept;
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
     ~Process();
 
+    /// Nobody else's as long as there is no `status`.
     [[nodiscard]] pid_t pid() const noexcept;
 
     /// The last component of the program's name.
@@ -84,9 +89,10 @@ public:
     /// The first line of its output that is the report of a sanitizer or of valgrind; else empty.
     [[nodiscard]] const std::string& alarm() const noexcept;
 
-    /// What it wrote to its standard output and standard error; the middle of a long text is cut,
-    /// and that is marked. Raw bytes of an untrusted source.
+    /// What it wrote to its standard output; the middle of a long text is cut, and that is marked.
+    /// Raw bytes of an untrusted source.
     [[nodiscard]] std::string out() const;
+    /// The same of its standard error.
     [[nodiscard]] std::string err() const;
 
     /// Waits until it has ended; nothing where it has not by `deadline`.
@@ -116,8 +122,11 @@ public:
     /// more to end, then it is killed and counts as left behind. Blocks until all have ended.
     ExitStatus stop(Duration timeout, Duration linger = Timeouts{}.linger);
 
-    // What a Watch does, for one process.
+    /// As `Watch::append_to`, for this process alone: its outputs, and its end where the system has
+    /// a descriptor for that.
     void append_to(std::vector<pollfd>& fds) const;
+    /// As `Watch::handle`: takes what it has written, and sees whether it has ended. What it left
+    /// behind is killed then, when its time to linger is over.
     void handle();
     /// How long a wait may last before `handle` must be called again.
     [[nodiscard]] Duration longest_wait() const;

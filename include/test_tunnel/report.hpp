@@ -18,8 +18,11 @@
 
 namespace test_tunnel {
 
+/// What has come of a check.
 enum class Outcome {
+    /// The tool did all that it demands.
     passed,
+    /// It did not: `CheckResult::account` says why.
     failed,
     /// Not tried, since another check has failed.
     skipped,
@@ -47,11 +50,13 @@ enum class Party { client, tool, server };
 
 /// Something that was done with a pair, and when it began.
 struct Step {
+    /// In a word or two, as a failure names it: "end of stream".
     std::string name;
     /// What must come of it.
     std::string expected;
-    /// Who acts on whom; the same where nobody else has a part in it.
+    /// Who acts.
     Party from = Party::tool;
+    /// On whom; the same as `from` where nobody else has a part in it.
     Party to = Party::tool;
     /// Since the check began.
     Duration begin{};
@@ -61,8 +66,10 @@ struct Step {
 struct Note {
     /// The member of Traits that it is about; empty where there is none.
     std::string trait;
+    /// One line for a reader.
     std::string text;
 
+    /// About the same trait, in the same words.
     friend bool operator==(const Note&, const Note&) = default;
 };
 
@@ -70,10 +77,13 @@ struct Note {
 struct CheckResult {
     /// Stable from one version to the next: "hello".
     std::string id;
+    /// What has come of it.
     Outcome outcome = Outcome::passed;
-    /// Where it failed: the step, and what was expected against what came.
+    /// The step at which it failed (`Step::name`); empty where it did not, as the next two are.
     std::string step{};
+    /// What ought to have come then.
     std::string expected{};
+    /// What came instead; may have several lines.
     std::string actual{};
     /// The whole account of a failure, else the reason, where there is one.
     std::string account{};
@@ -81,6 +91,8 @@ struct CheckResult {
     std::vector<Note> notes{};
     /// What was done, in that order; of a failure, the last one is the one that failed.
     std::vector<Step> steps{};
+    /// Until the tool was seen to have survived it, or was stopped; without what the check did
+    /// ahead of all (`Check::prepare`).
     Duration duration{};
     /// What the check is about, in one line (`Check::title`).
     std::string title{};
@@ -88,6 +100,7 @@ struct CheckResult {
 
 /// All checks on one pair.
 struct PairResult {
+    /// Which one: with the ports of its first tool, whatever others it took.
     Pair pair;
     /// In the order in which they were run.
     std::vector<CheckResult> checks;
@@ -114,14 +127,17 @@ using TextsOfPairs = std::vector<std::pair<std::string, std::vector<std::string>
 struct Report {
     /// The tool: `TestTunnel::slug`.
     std::string slug;
+    /// In the order in which they were tested.
     std::vector<PairResult> pairs;
     /// From what the data was made (`Config::seed`).
     std::uint64_t seed = 0;
     /// The program under test: `ConfigProg::prog`.
     std::string program{};
+    /// How thoroughly it was tested: `Config::level`.
     Level level = Level::standard;
     /// What the tool was declared to do its own way.
     Traits traits{};
+    /// When, by the clock on the wall.
     std::chrono::system_clock::time_point began{};
     /// All of it, the search for addresses too.
     Duration duration{};
@@ -132,6 +148,7 @@ struct Report {
     /// one that did not come to its end.
     [[nodiscard]] bool passed() const;
 
+    /// How many pairs passed.
     [[nodiscard]] std::size_t passed_pairs() const;
 
     /// How many checks have this outcome, on all pairs.
@@ -155,8 +172,10 @@ struct Report {
 /// The tunnel did not do on every pair what a tunnel must do; the text is the report's.
 class TunnelFailure : public Error {
 public:
+    /// `report` is of a run that has not passed; `what` is its `text`.
     explicit TunnelFailure(Report report);
 
+    /// The whole of it, the pairs that passed too.
     [[nodiscard]] const Report& report() const noexcept { return *report_; }
 
 private:

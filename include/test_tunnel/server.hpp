@@ -23,7 +23,10 @@ public:
     Server(Process process); // NOLINT(*-explicit-*)
 
     // Move-only, like its processes: a copy would keep them alive.
+
+    /// Takes them over; the other may only be destroyed or assigned to from then on.
     Server(Server&&) = default;
+    /// The same; the processes that this one had are killed.
     Server& operator=(Server&&) = default;
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -35,6 +38,7 @@ public:
     /// Adds the files of the tool: removed when it has ended, and named where it fails.
     void add(TempDir directory);
 
+    /// Its files, in the order in which they were added; may be empty.
     [[nodiscard]] const std::vector<TempDir>& directories() const noexcept;
 
     /// Leaves the files of the tool where they are.

@@ -27,15 +27,20 @@ namespace test_tunnel {
 /// Sizes of single writes that no buffer of a tunnel is a multiple of, and 64 KiB, which many are.
 inline constexpr std::array<std::size_t, 10> odd_pieces{1,   2,    3,    7,    31,
                                                         127, 1021, 4093, 8191, 65536};
+/// Writes as large as most programs make them: 64 KiB.
 inline constexpr std::array<std::size_t, 1> large_pieces{65536};
+/// As many writes as there are bytes.
 inline constexpr std::array<std::size_t, 1> single_bytes{1};
 
 /// One direction of a connection: what is written at the one end must come out at the other.
 struct Stream {
+    /// The end at which it is written; the stream does not own it.
     Socket& from;
+    /// The end at which it is read.
     Socket& to;
     /// "client → server", for the text of a failure.
     std::string name;
+    /// What is written, from its offset 0 on.
     Pattern pattern;
     /// How many bytes there are to be written.
     std::uint64_t size = 0;
@@ -49,15 +54,22 @@ struct Stream {
     bool may_break = false;
 
     // What has come of it so far.
+
+    /// How many bytes `from` has taken.
     std::uint64_t written = 0;
+    /// How many have arrived, each of them the right one.
     std::uint64_t read = 0;
     /// The reader has seen the end of the stream.
     bool ended = false;
     /// Why nothing more can be written or read; empty as long as nothing is wrong.
     std::string broken{};
+    /// How many pieces have been written to their end.
     std::size_t next_piece = 0;
+    /// How many bytes of the next one have been written.
     std::size_t piece_done = 0;
+    /// The direction was ended, as `ends` asks for.
     bool shut_down = false;
+    /// Something was read since `Socket::acknowledge_now` was last called for it.
     bool unacknowledged = false;
     /// Nothing was taken when it was last tried.
     bool is_full = false;

@@ -32,11 +32,13 @@ public:
     /// is asked for without being root.
     explicit TempDir(TempDirOptions options = {});
 
+    /// Takes it over; `other` has none then, and an empty path.
     TempDir(TempDir&& other) noexcept
         : path_{std::exchange(other.path_, {})},
           files_{std::move(other.files_)},
           group_{other.group_},
           keep_{other.keep_} {}
+    /// The same; the directory that this one had is removed, as by the destructor.
     TempDir& operator=(TempDir&& other) noexcept {
         TempDir taken{std::move(other)};
         std::swap(path_, taken.path_);
@@ -49,6 +51,7 @@ public:
     TempDir& operator=(const TempDir&) = delete;
     ~TempDir();
 
+    /// Absolute where `TMPDIR` is; without a slash at its end.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
     /// The paths of the files written so far.
@@ -66,6 +69,7 @@ public:
 
     /// Leaves it where it is, for whoever wants to look into it.
     void keep() noexcept;
+    /// Whether the destructor will leave it.
     [[nodiscard]] bool is_kept() const noexcept { return keep_; }
 
 private:

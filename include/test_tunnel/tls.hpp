@@ -39,7 +39,9 @@ struct TlsClientOptions {
     /// The protocols that are offered (ALPN, RFC 7301), in the order of preference. A tool that
     /// chooses one that was not offered is refused; one that chooses none is not.
     std::vector<std::string> alpn{};
+    /// The oldest version that is offered; a `lowest` above `highest` is an InvalidConfig.
     TlsVersion lowest = TlsVersion::v1_2;
+    /// The newest version that is offered.
     TlsVersion highest = TlsVersion::v1_3;
     /// The tool is known to end TCP without having ended the stream by close_notify. That is taken
     /// for the end then, though it might be an attacker's: the stream may be cut short. The end of
@@ -49,13 +51,16 @@ struct TlsClientOptions {
 
 /// The server's side of TLS.
 struct TlsServerOptions {
-    /// What the tool is shown, in PEM: of `make_certificate`.
+    /// What the tool is shown, in PEM: one certificate, as that of `make_certificate`.
     std::string certificate;
+    /// The private key that goes with it, in PEM.
     std::string key;
     /// The protocols that are known (ALPN), in the order of preference. Where the tool offers some,
     /// but none of these, it is refused (RFC 7301 §3.2). Empty: whatever it offers, none is chosen.
     std::vector<std::string> alpn{};
+    /// The oldest version that is taken; a `lowest` above `highest` is an InvalidConfig.
     TlsVersion lowest = TlsVersion::v1_2;
+    /// The newest version that is taken.
     TlsVersion highest = TlsVersion::v1_3;
     /// As in TlsClientOptions.
     bool may_omit_close_notify = false;
@@ -63,10 +68,11 @@ struct TlsServerOptions {
 
 /// What the two sides have agreed upon.
 struct TlsSession {
+    /// The one that is spoken.
     TlsVersion version{};
-    /// Empty where there was no ALPN, or nothing was chosen.
+    /// The protocol that was chosen (ALPN). Empty where none was offered, or none chosen.
     std::string alpn{};
-    /// "TLS_AES_256_GCM_SHA384"
+    /// The name that OpenSSL has for it: "TLS_AES_256_GCM_SHA384".
     std::string cipher{};
     /// The name that the client has asked for; empty where it asked for none.
     std::string name{};

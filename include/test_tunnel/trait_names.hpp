@@ -11,10 +11,12 @@ namespace test_tunnel {
 
 /// A trait in text: "half_close" and "timed", as in a report or on a command line.
 struct NamedTrait {
+    /// The member of Traits.
     std::string name;
     /// "true" and "false", the name of an enumerator, "30s", "64MiB", "0,15", "undeclared".
     std::string value;
 
+    /// The same name, and the same value in the same words.
     friend bool operator==(const NamedTrait&, const NamedTrait&) = default;
 };
 

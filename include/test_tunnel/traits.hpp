@@ -20,7 +20,12 @@ enum class HalfClose {
 };
 
 /// What the one side sees of it when the other resets its connection.
-enum class ResetShows { as_reset, as_end };
+enum class ResetShows {
+    /// A reset (RST).
+    as_reset,
+    /// The end of the stream (FIN), as if all had been said.
+    as_end
+};
 
 /// Which address the handshake tells as the one from which the tool connects onwards.
 enum class ReportsSource {
@@ -38,7 +43,9 @@ enum class ReportsSource {
 enum class Refuses {
     /// The handshake says so, or ends there.
     in_handshake,
+    /// The handshake succeeds, or there is none, and then the connection is reset.
     by_reset,
+    /// The same, and then the stream ends.
     by_end
 };
 

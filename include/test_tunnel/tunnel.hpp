@@ -24,6 +24,8 @@
 #include "socket.hpp"
 #include "traits.hpp"
 
+/// Tests of tunnels: programs that take a TCP connection on one address and carry its bytes to
+/// another. TestTunnel is where to begin; CommandTunnel does without a class of one's own.
 namespace test_tunnel {
 
 /// The test of one tool. Derive from it, override `slug`, `spawn_server` and, unless the tool is
@@ -50,7 +52,7 @@ public:
     /// a check has failed or the tool has ended. `spawn` is made for it.
     virtual Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) = 0;
 
-    /// By which of the library's handshakes the tool is told where to connect: `handshake` then
+    /// By which of the library's handshakes the tool is told where to connect. `handshake` then
     /// does it, and the checks `handshake.*` try what such a server must take, and what it must
     /// refuse. The default: by none.
     [[nodiscard]] virtual Protocol protocol() const;
@@ -107,6 +109,7 @@ public:
     std::string expect_read(Socket& socket, std::string_view expected, std::string_view tag,
                             std::optional<std::size_t> compare_len = std::nullopt);
 
+    /// As it was given to the constructor.
     [[nodiscard]] const ConfigProg& config() const noexcept { return config_; }
 
 protected:

@@ -17,7 +17,9 @@ namespace test_tunnel {
 /// One combination: the harness's client connects to the tool at `proxy_listen`, and the tool
 /// connects to the harness's server at `svc_listen`.
 struct Pair {
+    /// Where the tool listens, and from where the client connects to it.
     AddrPort proxy_listen;
+    /// Where the server listens, and from where the tool connects to it.
     AddrPort svc_listen;
 
     /// "4→6": the family on which the tool listens, and the one on which it connects.

@@ -21,7 +21,9 @@ inline constexpr int default_first_port = 6374;
 /// of it lives.
 class PortReservation {
 public:
+    /// Keeps nothing.
     PortReservation() = default;
+    /// Made by `find_ports`: keeps the numbers of `locks`.
     explicit PortReservation(std::vector<detail::PortLock> locks);
 
 private:
@@ -30,6 +32,7 @@ private:
 
 /// An address to listen on, two ports of its own, and the addresses that can connect to it.
 struct AddrPort {
+    /// One of this machine's.
     Address address;
     /// Where somebody listens on `address`.
     std::uint16_t svc_port = 0;
@@ -37,6 +40,7 @@ struct AddrPort {
     std::uint16_t proxy_port = 0;
     /// Who can connect to `address`, found out by connecting.
     std::vector<Address> clients;
+    /// Of both ports, and of all others that were found in the same search.
     PortReservation reservation;
 
     /// The address's: '4' or '6'.

@@ -19,6 +19,7 @@
 
 namespace test_tunnel {
 
+/// In which version of HTTP a proxy is asked.
 enum class HttpVersion { http_1_0, http_1_1 };
 
 /// How `http_connect` asks. By default: by address, in HTTP/1.1, without authentication.
@@ -26,9 +27,12 @@ struct HttpConnectOptions {
     /// Asks for this name, of 1 to 255 bytes, in place of the target's address: the tool resolves
     /// it. Its port stays the target's.
     std::optional<std::string> name = {};
-    /// Authenticates by Basic (RFC 7617); both or neither, and either may be empty.
+    /// Authenticates by Basic (RFC 7617) as this user, who may be empty, and can't have a colon;
+    /// with `password` only.
     std::optional<std::string> user = {};
+    /// May be empty; with `user` only.
     std::optional<std::string> password = {};
+    /// The version of the request; an answer in any HTTP/1.x will do.
     HttpVersion version = HttpVersion::http_1_1;
     /// Further fields, sent after those that `http_connect` sends itself: Host and, where there is
     /// a user, Proxy-Authorization.

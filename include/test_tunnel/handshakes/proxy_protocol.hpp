@@ -31,14 +31,17 @@ enum class ProxyCommand {
 
 /// What a PROXY header says, on the way in and on the way out.
 struct ProxyHeader {
+    /// In which form it was read, or is to be written.
     ProxyVersion version = ProxyVersion::v1;
+    /// On whose behalf the connection is made.
     ProxyCommand command = ProxyCommand::proxy;
-    /// The client, as the proxy sees it; and to where it had connected. Both or neither: a header
-    /// may say that they are unknown, and says nothing of them where `command` is `local`. The
-    /// scope of a link-local address is not carried.
+    /// The client, as the proxy sees it; nothing where the header says that it is unknown, or
+    /// `command` is `local`. The scope of a link-local address is not carried.
     std::optional<Endpoint> source = {};
+    /// To where the client had connected; with `source`, or neither.
     std::optional<Endpoint> destination = {};
 
+    /// The same in all members.
     friend bool operator==(const ProxyHeader&, const ProxyHeader&) = default;
 };
 

@@ -26,9 +26,11 @@ enum class RefusedStep {
 /// The text names the code as its protocol does, and quotes the reply.
 class HandshakeRefused : public Unexpected {
 public:
+    /// `code` is as it was sent; the texts are those of an Unexpected.
     HandshakeRefused(RefusedStep step, int code, std::string expected, std::string actual)
         : Unexpected{std::move(expected), std::move(actual)}, step_{step}, code_{code} {}
 
+    /// What was refused.
     [[nodiscard]] RefusedStep step() const noexcept { return step_; }
 
     /// As it was sent: 5 for SOCKS5's "connection refused", 91 for SOCKS4's only such code, 403 for

@@ -23,8 +23,9 @@ struct Socks4Options {
     std::string user = {};
 };
 
-/// Asks a SOCKS4 or SOCKS4A server to connect to `target` (CONNECT, §1 of SOCKS4.protocol; SOCKS4A.
-/// Neither is an RFC), and waits for its reply as long as the client's own timeout lets it:
+/// Asks a SOCKS4 or SOCKS4A server to connect to `target` (CONNECT, §1 of SOCKS4.protocol, and
+/// SOCKS4A; neither is an RFC), and waits for its reply as long as the client's own timeout lets
+/// it:
 ///
 ///     return socks4_connect(client, svc_listen.listen());
 ///     return socks4_connect(client, svc_listen.listen(), {.name = "localhost", .user = "u"});

@@ -21,8 +21,10 @@ struct Socks5Options {
     /// Asks for this name, of 1 to 255 bytes, in place of the target's address: the tool resolves
     /// it. Its port stays the target's.
     std::optional<std::string> name = {};
-    /// Authenticates by user and password (RFC 1929), each of 1 to 255 bytes; both or neither.
+    /// Authenticates by user and password (RFC 1929) as this user, of 1 to 255 bytes; with
+    /// `password` only.
     std::optional<std::string> user = {};
+    /// Of 1 to 255 bytes; with `user` only.
     std::optional<std::string> password = {};
     /// Offers "no authentication" beside user and password, and leaves the choice to the tool.
     bool offer_no_authentication = false;

@@ -14,9 +14,11 @@ namespace test_tunnel {
 /// files when they are over.
 class ReportFiles : public Observer {
 public:
+    /// Which files are written.
     struct Options {
-        /// Paths; none where they are empty.
+        /// The path of the one for programs (`to_json`); empty: none.
         std::string json{};
+        /// The path of the one for a browser (`to_html`); empty: none.
         std::string html{};
     };
 

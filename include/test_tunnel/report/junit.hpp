@@ -132,7 +132,12 @@ inline std::string junit_text(const Report& report) {
 }
 
 /// Why a run has not begun, or has not come to its end.
-enum class NotRun { skipped, error };
+enum class NotRun {
+    /// There is nothing to test: no such tool, no such pair.
+    skipped,
+    /// A fault of the set-up.
+    error
+};
 
 /// The same for such a run: one test case that says why.
 inline std::string junit_text(std::string_view slug, NotRun kind, std::string_view reason) {

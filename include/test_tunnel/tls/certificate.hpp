@@ -32,7 +32,9 @@ struct TlsCertificateOptions {
 /// in PEM, to be written into files of a TempDir, which nobody else can read, or to be given to
 /// `tls_connect` and `tls_accept`.
 struct TlsCertificate {
+    /// What a server shows: one certificate, without that of the authority.
     std::string certificate;
+    /// Its private key (PKCS #8), not encrypted.
     std::string key;
     /// The certificate of the authority: what a client needs in order to verify the other one.
     std::string authority;

@@ -18,7 +18,7 @@
 
 namespace test_tunnel {
 
-/// What is older must no longer be used (RFC 8996).
+/// A version of TLS: RFC 5246, RFC 8446. What is older must no longer be used (RFC 8996).
 enum class TlsVersion { v1_2 = TLS1_2_VERSION, v1_3 = TLS1_3_VERSION };
 
 /// "TLS 1.3"
