@@ -103,12 +103,12 @@ inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
             fds[i].revents = any ? all[i].revents : short{0};
             ours = ours || fds[i].revents != 0;
         }
-        // Where nothing but ours is ready, and nothing has to be asked for, it has nothing to do.
-        constexpr auto often = std::chrono::milliseconds{1};
+        // Where nothing of its own is ready, and nothing has to be asked for, it has nothing to do.
         const bool is_idle =
-            ours && std::all_of(all.begin() + static_cast<std::ptrdiff_t>(fds.size()), all.end(),
-                                [](const pollfd& entry) { return entry.revents == 0; });
-        if (watch != nullptr && (!is_idle || watch->longest_wait() <= often)) {
+            std::all_of(all.begin() + static_cast<std::ptrdiff_t>(fds.size()), all.end(),
+                        [](const pollfd& entry) { return entry.revents == 0; });
+        constexpr Duration often = std::chrono::milliseconds{1};
+        if (watch != nullptr && (!is_idle || watch->longest_wait() <= std::max(timeout, often))) {
             watch->handle();
         }
         if (ours) {
@@ -122,7 +122,7 @@ inline bool wait_for(std::span<pollfd> fds, Deadline deadline, Watch* watch,
             watch->require_running();
             watch->require_time(awaited);
         }
-        if (last_look) {
+        if (last_look || (fds.empty() && deadline.passed())) { // where there is nothing to look at
             return false;
         }
     }
