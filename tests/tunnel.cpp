@@ -496,12 +496,14 @@ TEST_CASE("what a tool has said can't reach the terminal through the account", "
 TEST_CASE("a lack of descriptors is not the tool's failure", "[tunnel]") {
     FaultyTunnel tunnel{quiet_config(), "none"};
     const auto pair = any_pair(tunnel.config());
-    rlimit limit{};
-    REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    rlimit usual{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &usual) == 0);
+    auto limit = usual;
     limit.rlim_cur = static_cast<rlim_t>(open_descriptors() + 2);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHECK_THROWS_WITH(tunnel.run_pair(pair), ContainsSubstring("Too many open files"));
     CHECK_THROWS_AS(tunnel.run_pair(pair), SetupError);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
 }
 #endif
 
