@@ -188,7 +188,7 @@ std::string normalized(std::string text, const Case& entry) {
     return text;
 }
 
-CheckResult try_once(const Case& entry) {
+CheckResult result_of(const Case& entry) {
     ConfigProg config;
     config.log->set_level(spdlog::level::off);
     config.level = entry.level;
@@ -201,17 +201,6 @@ CheckResult try_once(const Case& entry) {
     config.timeouts.linger = 500ms;
     FaultyTunnel tunnel{config, entry.behaviour, entry.mode};
     return tunnel.run_pair(discover_pairs(config).front()).checks.at(0);
-}
-
-/// That a fault is found each time is for other tests to say; some depend on the time that there
-/// is.
-CheckResult result_of(const Case& entry) {
-    constexpr int most_attempts = 5;
-    auto result = try_once(entry);
-    for (int i = 1; i < most_attempts && result.outcome != Outcome::failed; ++i) {
-        result = try_once(entry);
-    }
-    return result;
 }
 
 std::string file_of(const Case& entry) {
