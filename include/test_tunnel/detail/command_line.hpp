@@ -4,13 +4,11 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "../checks.hpp"
 #include "../config.hpp"
@@ -18,17 +16,15 @@
 #include "../discovery.hpp"
 #include "../error.hpp"
 #include "../level.hpp"
+#include "number.hpp"
 
 namespace test_tunnel::detail {
 
 /// All of `text` as a number; throws InvalidConfig that names the option.
 template <typename Number>
 Number parse_number(std::string_view option, std::string_view text) {
-    Number result{};
-    const auto* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, result);
-    if (error == std::errc{} && rest == end) {
-        return result;
+    if (const auto number = read_number<Number>(text)) {
+        return *number;
     }
     throw InvalidConfig{fmt::format("{} takes a number, not '{}'", option, text)};
 }

@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "../../traits.hpp"
 #include "../inline.hpp"
 #include "../judge.hpp"
+#include "../number.hpp"
 #include "../text.hpp"
 
 namespace test_tunnel {
@@ -100,15 +99,6 @@ struct TraitText<Refuses>
 template <>
 struct TraitText<EarlyData> : TraitTextOfFew<EarlyData, EarlyData::with_handshake,
                                              EarlyData::with_request, EarlyData::none> {};
-
-/// All of `text`, or nothing.
-template <typename Number>
-std::optional<Number> read_number(std::string_view text) {
-    Number result{};
-    const auto* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, result);
-    return error == std::errc{} && rest == end ? std::optional{result} : std::nullopt;
-}
 
 /// A unit that a number may have behind it, and what it stands for.
 struct Unit {
