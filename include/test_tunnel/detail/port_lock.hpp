@@ -33,7 +33,7 @@ public:
     static std::optional<PortLock> take(std::uint16_t port) {
         const unsigned block = port / block_size;
 #if TEST_TUNNEL_LINUX
-        UniqueFd fd{checked(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket(AF_UNIX)")};
+        auto fd = open_socket(AF_UNIX, SOCK_DGRAM, "socket(AF_UNIX)");
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         // The leading NUL makes it an abstract name: no file, no permissions, nothing to remove.
@@ -41,8 +41,7 @@ public:
         std::memcpy(&address.sun_path[0], name.data(), name.size());
         const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
 #else
-        UniqueFd fd{checked(::socket(AF_INET, SOCK_DGRAM, 0), "socket(AF_INET, SOCK_DGRAM)")};
-        set_cloexec(fd.get());
+        auto fd = open_socket(AF_INET, SOCK_DGRAM, "socket(AF_INET, SOCK_DGRAM)");
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -25,9 +25,8 @@ Endpoint socket_name(Call call, int fd, std::string_view name) {
 inline Socket::Socket(Family family, Duration timeout) : timeout_{timeout} {
     // NOLINTNEXTLINE(cppcoreguidelines-prefer-member-initializer): family_id may throw first
     const bool ipv6 = family_id(family) == '6';
-    fd_ = detail::UniqueFd{detail::checked(
-        ::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-        ipv6 ? "socket(AF_INET6)" : "socket(AF_INET)")};
+    fd_ = detail::open_socket(static_cast<int>(family), SOCK_STREAM,
+                              ipv6 ? "socket(AF_INET6)" : "socket(AF_INET)");
     // What a test writes is sent when it is written; accepted sockets inherit it on Linux.
     detail::enable_option(fd(), IPPROTO_TCP, TCP_NODELAY, "setsockopt(TCP_NODELAY)");
     if (ipv6) {
@@ -92,9 +91,7 @@ inline void Socket::listen(int backlog) {
 inline std::optional<Socket> Socket::try_accept() {
     for (;;) {
         detail::SocketAddress from;
-        detail::UniqueFd accepted{detail::retry_eintr([&] {
-            return ::accept4(fd(), from.data(), from.length(), SOCK_CLOEXEC | SOCK_NONBLOCK);
-        })};
+        auto accepted = detail::accept_socket(fd(), from.data(), from.length());
         if (accepted) {
             return Socket{std::move(accepted), from.endpoint(), *this};
         }
@@ -235,8 +232,7 @@ inline std::size_t Socket::try_write(std::string_view data) {
     if (data.empty()) {
         return 0;
     }
-    const auto count =
-        detail::retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); });
+    const auto count = detail::send_quietly(fd(), data);
     const int error = errno;
     if (count >= 0) {
         written_ += static_cast<std::uint64_t>(count);

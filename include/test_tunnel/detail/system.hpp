@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <cerrno>
 #include <string_view>
 
 #include "../error.hpp"
+#include "platform.hpp"
+#include "unique_fd.hpp"
 
 namespace test_tunnel::detail {
 
@@ -43,6 +46,55 @@ inline void set_nonblocking(int fd) {
 
 inline void set_cloexec(int fd) {
     checked(::fcntl(fd, F_SETFD, FD_CLOEXEC), "fcntl(F_SETFD, FD_CLOEXEC)");
+}
+
+/// For `send_quietly`, before there is a connection or as soon as there is one.
+inline void set_no_sigpipe([[maybe_unused]] int fd) noexcept {
+#ifndef MSG_NOSIGNAL // macOS; it refuses to where the other side is gone
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+}
+
+/// As send(2), without SIGPIPE where nobody reads any more.
+inline ssize_t send_quietly(int fd, std::string_view data) noexcept {
+#ifdef MSG_NOSIGNAL
+    constexpr int flags = MSG_NOSIGNAL;
+#else
+    constexpr int flags = 0;
+#endif
+    return retry_eintr([&] { return ::send(fd, data.data(), data.size(), flags); });
+}
+
+inline void prepare_socket(int fd) {
+    set_cloexec(fd);
+    set_nonblocking(fd);
+    set_no_sigpipe(fd);
+}
+
+/// A new socket, closed on exec and not blocking.
+inline UniqueFd open_socket(int family, int type, std::string_view attempted) {
+#if TEST_TUNNEL_LINUX
+    return UniqueFd{checked(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), attempted)};
+#else
+    UniqueFd fd{checked(::socket(family, type, 0), attempted)};
+    prepare_socket(fd.get());
+    return fd;
+#endif
+}
+
+/// The same for a connection that waits; none, and an errno, where there is none.
+inline UniqueFd accept_socket(int fd, sockaddr* from, socklen_t* length) {
+#if TEST_TUNNEL_LINUX
+    return UniqueFd{
+        retry_eintr([&] { return ::accept4(fd, from, length, SOCK_CLOEXEC | SOCK_NONBLOCK); })};
+#else
+    UniqueFd accepted{retry_eintr([&] { return ::accept(fd, from, length); })};
+    if (accepted) {
+        prepare_socket(accepted.get());
+    }
+    return accepted;
+#endif
 }
 
 /// Has TCP end the connection by a reset when the last descriptor of this socket is closed.

@@ -103,6 +103,7 @@ private:
         // Not a pipe: should somebody kill the watchdog, a write must not raise SIGPIPE.
         std::array<int, 2> ends{};
         checked(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
+        set_no_sigpipe(ends[0]);
         const UniqueFd low_here{ends[0]};
         const UniqueFd low_there{ends[1]};
         // Out of the way of the standard streams, which the harness may open again, and of those
@@ -147,8 +148,7 @@ private:
         std::string message(sizeof order, '\0');
         std::memcpy(message.data(), &order, sizeof order);
         message += directory;
-        retry_eintr(
-            [&] { return ::send(orders_.get(), message.data(), message.size(), MSG_NOSIGNAL); });
+        send_quietly(orders_.get(), message);
     }
 
     template <typename Value>

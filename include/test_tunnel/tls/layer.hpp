@@ -112,8 +112,7 @@ public:
             collect();
             while (has_unsent()) {
                 const auto rest = std::string_view{out_}.substr(sent_);
-                const auto count = retry_eintr(
-                    [&] { return ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL); });
+                const auto count = send_quietly(fd_.get(), rest);
                 if (count < 0) {
                     if (errno == EAGAIN || errno == EWOULDBLOCK) {
                         return;

@@ -4,12 +4,21 @@
 #include <locale.h> // NOLINT(modernize-deprecated-headers): newlocale is POSIX, not C
 #include <unistd.h>
 
+#if __has_include(<xlocale.h>)
+#include <xlocale.h> // where macOS has newlocale
+#endif
+
 #include <array>
 #include <string>
 #include <string_view>
 
 #include "../../utf8_env.hpp"
 #include "../inline.hpp"
+#include "../platform.hpp"
+
+#if !TEST_TUNNEL_LINUX
+extern "C" char** environ; // POSIX leaves it to the program to declare it
+#endif
 
 namespace test_tunnel {
 
