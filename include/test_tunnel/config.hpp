@@ -40,8 +40,9 @@ struct Config {
     /// Which are not run, by the same patterns.
     std::vector<std::string> except{};
 
-    /// Which combinations of address families are tested, of those that this machine has: "4→6", or
-    /// "4-6", for a tool that listens on IPv4 and connects on IPv6. Empty: all.
+    /// Which combinations of address families are tested: "4→6", or "4-6", for a tool that listens
+    /// on IPv4 and connects on IPv6. PairsMissing where this machine lacks one. Empty: all that it
+    /// has.
     std::vector<std::string> pairs{};
 
     /// From what all data is made that goes through the tunnel. Nothing: a new one each time; it is

@@ -58,7 +58,7 @@ public:
     using SetupError::SetupError;
 };
 
-/// This machine has combinations, but none of those that `Config::pairs` asks for. Adapters may
+/// This machine has combinations, but not all of those that `Config::pairs` asks for. Adapters may
 /// turn this into a skipped test.
 class PairsMissing : public NoCombinations {
 public:

@@ -92,7 +92,7 @@ auto reader(Act act) {
     };
 }
 
-/// Why this machine can test none of the pairs that are asked for; empty where it can.
+/// Why this machine can't test the pairs that are asked for; empty where it can.
 inline std::string pairs_missing(const Config& config) {
     try {
         if (!config.pairs.empty()) {
@@ -237,7 +237,7 @@ TEST_TUNNEL_INLINE int main(int argc, char** argv) {
         Opt(options.except, "pattern")["--not-check"]("no checks whose id matches") |
         Opt(Catch::Clara::accept_many, add_pair, "pair")["--pair"](
             "only this combination of address families, as 4-6; may be given more than "
-            "once; skipped where this machine has no such addresses") |
+            "once; skipped where this machine lacks one") |
         Opt(set_seed, "number")["--seed"]("from which all data is made") |
         Opt(set_idle,
             "seconds")["--idle"]("how long the check idle is silent at level strict (70)") |

@@ -113,25 +113,24 @@ TEST_TUNNEL_INLINE std::string parse_pair_name(std::string_view text) {
 
 namespace detail {
 
-/// Those of `all` that `config.pairs` names. Throws PairsMissing where this machine has none of
-/// them.
-inline std::vector<Pair> select_pairs(const Config& config, std::vector<Pair> all) {
-    std::vector<std::string> wanted;
-    wanted.reserve(config.pairs.size());
+/// Those of `all` that `config.pairs` names; all, where that is empty. Throws PairsMissing where
+/// this machine lacks one of them.
+inline std::vector<Pair> select_pairs(const Config& config, const std::vector<Pair>& all) {
+    std::set<std::string> missing;
     for (const auto& name : config.pairs) {
-        wanted.push_back(parse_pair_name(name));
+        missing.insert(parse_pair_name(name));
     }
-    std::erase_if(all, [&](const Pair& pair) {
-        return !wanted.empty() &&
-               std::find(wanted.begin(), wanted.end(), pair.name()) == wanted.end();
-    });
-    if (all.empty()) {
-        throw PairsMissing{
-            fmt::format("this machine has no addresses for {}: nothing can be "
-                        "tested",
-                        joined(wanted, ", "))};
+    std::vector<Pair> result;
+    for (const auto& pair : all) {
+        if (config.pairs.empty() || missing.erase(pair.name()) > 0) {
+            result.push_back(pair);
+        }
     }
-    return all;
+    if (!missing.empty()) {
+        throw PairsMissing{fmt::format("this machine has no addresses for {}: nothing is tested",
+                                       joined(missing, ", "))};
+    }
+    return result;
 }
 
 } // namespace detail
