@@ -43,9 +43,7 @@ struct CommandOptions {
     std::string name = {};
     /// What the client sends first on each of its connections: a PROXY header of this version.
     std::optional<ProxyVersion> client_header = {};
-    /// By which handshake the tool is then told where to connect. With SOCKS4, which has no IPv6
-    /// addresses, and without a name only 4→4 and 6→4 are tested, unless `Config::pairs` says
-    /// otherwise.
+    /// By which handshake the tool is then told where to connect.
     Protocol protocol = {};
     /// Whether it is told so by a name that this machine has for the target (`name_of`), in place
     /// of the name in `protocol`.
@@ -75,7 +73,7 @@ public:
     /// Throws NoAddresses, too, where the tool is to be asked by name and the target has none.
     Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override;
 
-    /// With the name of the target for which the tool was started last.
+    /// With the name of the target for which the tool was started last; before that, an empty one.
     [[nodiscard]] Protocol protocol() const override { return protocol_; }
     [[nodiscard]] Traits traits() const override { return options_.traits; }
     void open_client(Socket& client) override;

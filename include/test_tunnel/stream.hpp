@@ -317,7 +317,7 @@ inline bool transfer(std::span<Stream> streams, const std::weak_ptr<Watch>& watc
             std::string state;
             for (const auto& stream : streams) {
                 if (!detail::is_done(stream)) {
-                    state += "\n" + detail::progress_of(stream);
+                    state += '\n' + detail::progress_of(stream);
                 }
             }
             throw TimedOut{fmt::format("nothing for {}{}",

@@ -92,7 +92,9 @@ public:
     /// The same, but the failures are only in the report.
     Report run_all();
 
-    /// The combinations that `run` goes through: `discover_pairs`. Throws as that does.
+    /// The combinations that `run` goes through: those of `discover_pairs`; of a tool that is asked
+    /// by SOCKS4 without a name, which has no IPv6 addresses, only those with an IPv4 server, unless
+    /// `Config::pairs` names some. Throws as `discover_pairs` does.
     [[nodiscard]] std::vector<Pair> pairs();
 
     /// Tests the tool on one pair. Throws SetupErrors only.

@@ -134,7 +134,7 @@ inline void judge_delay(PairRun& run, Connection& connection) {
     }
     std::string texts;
     for (const auto& delay : delays) {
-        texts += delay.is_none() ? "" : "\n" + delay.text();
+        texts += delay.is_none() ? "" : '\n' + delay.text();
     }
     try {
         run.judge<bool>("no_delay", "small messages are sent on at once", run.traits().no_delay,

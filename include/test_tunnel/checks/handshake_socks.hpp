@@ -119,10 +119,10 @@ inline std::vector<OddRequest> long_socks5(const Endpoint& target, const Socks5O
     result.push_back({"socks5.methods.255",
                       "a greeting with 255 methods",
                       "RFC 1928 §3",
-                      {"\x05" + counted(methods), good.credentials, good.request},
+                      {'\x05' + counted(methods), good.credentials, good.request},
                       Demand::service});
     const auto credentials = [&](std::string_view user, std::string_view password) {
-        return Script{good.greeting, "\x01" + counted(user) + counted(password), good.request};
+        return Script{good.greeting, '\x01' + counted(user) + counted(password), good.request};
     };
     if (options.user) {
         const std::string filler(longest, 'x');
@@ -150,7 +150,7 @@ inline std::vector<OddRequest> unauthorized_socks5(const Endpoint& target,
             {name,
              std::move(what),
              "RFC 1929 §2",
-             {good.greeting, "\x01" + counted(a_user) + counted(a_password), good.request}});
+             {good.greeting, '\x01' + counted(a_user) + counted(a_password), good.request}});
     };
     credentials("socks5.password.wrong", "a password whose last byte is another one", user,
                 with_last_changed(password));

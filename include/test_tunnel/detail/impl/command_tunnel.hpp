@@ -75,10 +75,6 @@ TEST_TUNNEL_INLINE ConfigProg CommandTunnel::with_program(ConfigProg config,
         throw InvalidConfig{"there is no command: nothing can be tested"};
     }
     config.prog = options.command.front();
-    const auto* const socks4 = std::get_if<Socks4Options>(&options.protocol);
-    if (socks4 != nullptr && !socks4->name && !options.by_name && config.pairs.empty()) {
-        config.pairs = {"4→4", "6→4"};
-    }
     return config;
 }
 
@@ -94,6 +90,9 @@ TEST_TUNNEL_INLINE CommandTunnel::CommandTunnel(ConfigProg config, CommandOption
         options_.name = program.substr(program.rfind('/') + 1);
     }
     validate();
+    if (options_.by_name) { // which one, a started tool is told
+        protocol_ = detail::with_name(options_.protocol, "");
+    }
 }
 
 /// Every placeholder is looked at before anything is started.

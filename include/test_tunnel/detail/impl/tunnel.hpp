@@ -15,6 +15,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "../../checks.hpp"
@@ -85,7 +86,22 @@ TEST_TUNNEL_INLINE Report TestTunnel::run_all() {
 }
 
 TEST_TUNNEL_INLINE std::vector<Pair> TestTunnel::pairs() {
-    return observed([&] { return discover_pairs(config_); });
+    return observed([&] {
+        auto result = discover_pairs(config_);
+        const auto how = protocol();
+        const auto* const socks4 = std::get_if<Socks4Options>(&how);
+        if (socks4 != nullptr && !socks4->name && config_.pairs.empty()) {
+            std::erase_if(result, [](const Pair& pair) {
+                return pair.svc_listen.listen().address.family() == Family::ipv6;
+            });
+            if (result.empty()) {
+                throw NoCombinations{
+                    "there is no combination with an IPv4 server, and SOCKS4 without a name has no "
+                    "IPv6 addresses: nothing can be tested"};
+            }
+        }
+        return result;
+    });
 }
 
 /// Of a run that begins now.
