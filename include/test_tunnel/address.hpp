@@ -1,7 +1,6 @@
 #pragma once
 
 #include <arpa/inet.h>
-#include <fmt/core.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "detail/fmt.hpp"
 #include "detail/text.hpp"
 #include "error.hpp"
 

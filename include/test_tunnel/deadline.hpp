@@ -1,13 +1,12 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <string>
 
+#include "detail/fmt.hpp"
 #include "error.hpp"
 
 namespace test_tunnel {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <stdexcept>
@@ -9,6 +7,8 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#include "detail/fmt.hpp"
 
 namespace test_tunnel {
 

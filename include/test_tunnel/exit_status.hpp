@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include <fmt/core.h>
+#include "detail/fmt.hpp"
 
 namespace test_tunnel {
 

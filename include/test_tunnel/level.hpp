@@ -1,9 +1,8 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <string_view>
 
+#include "detail/fmt.hpp"
 #include "error.hpp"
 
 namespace test_tunnel {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <string>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "../check.hpp"
+#include "../detail/fmt.hpp"
 #include "../names.hpp"
 #include "../pair_run.hpp"
 #include "handshake_client.hpp"

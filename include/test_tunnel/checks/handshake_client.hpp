@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -13,6 +11,7 @@
 #include <variant>
 
 #include "../check.hpp"
+#include "../detail/fmt.hpp"
 #include "../detail/system.hpp"
 #include "../detail/unread.hpp"
 #include "../handshakes/refused.hpp"

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "../check.hpp"
+#include "../detail/fmt.hpp"
 #include "../expect.hpp"
 #include "../pair_run.hpp"
 #include "../protocol.hpp"

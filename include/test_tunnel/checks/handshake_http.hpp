@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "../address.hpp"
+#include "../detail/fmt.hpp"
 #include "../handshakes/http_connect.hpp"
 #include "handshake_refusals.hpp"
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "../check.hpp"
+#include "../detail/fmt.hpp"
 #include "../detail/text.hpp"
 #include "../pair_run.hpp"
 #include "../protocol.hpp"

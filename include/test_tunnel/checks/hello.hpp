@@ -1,10 +1,9 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <array>
 
 #include "../check.hpp"
+#include "../detail/fmt.hpp"
 #include "../pair_run.hpp"
 #include "sides.hpp"
 

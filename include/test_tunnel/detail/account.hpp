@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +8,7 @@
 
 #include "../report.hpp"
 #include "../server.hpp"
+#include "fmt.hpp"
 #include "guess.hpp"
 #include "kernel_tables.hpp"
 #include "ladder.hpp"

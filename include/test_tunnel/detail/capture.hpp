@@ -1,10 +1,10 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

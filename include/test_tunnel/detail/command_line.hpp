@@ -2,8 +2,6 @@
 
 // What the programs with a command line share: main of the adapter to Catch2, check_command.
 
-#include <fmt/core.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +14,7 @@
 #include "../discovery.hpp"
 #include "../error.hpp"
 #include "../level.hpp"
+#include "fmt.hpp"
 #include "number.hpp"
 
 namespace test_tunnel::detail {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <string>
@@ -10,6 +8,7 @@
 
 #include "../report.hpp"
 #include "../server.hpp"
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

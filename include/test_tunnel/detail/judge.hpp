@@ -1,13 +1,12 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "../traits.hpp"
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

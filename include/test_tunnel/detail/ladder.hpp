@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "../report.hpp"
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "../report.hpp"
+#include "fmt.hpp"
 #include "html_text.hpp"
 #include "ladder.hpp"
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "../log.hpp"
 #include "capture.hpp"
+#include "fmt.hpp"
 #include "system.hpp"
 #include "text.hpp"
 #include "unique_fd.hpp"

@@ -2,8 +2,6 @@
 
 // What the reports for programs and for browsers have in common.
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -12,6 +10,7 @@
 
 #include "../report.hpp"
 #include "../version.hpp"
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "fmt.hpp"
 
 namespace test_tunnel::detail {
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "../address.hpp"
+#include "../detail/fmt.hpp"
 #include "../detail/text.hpp"
 #include "../error.hpp"
 #include "refused.hpp"

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -13,6 +11,7 @@
 #include <utility>
 
 #include "../address.hpp"
+#include "../detail/fmt.hpp"
 #include "../error.hpp"
 #include "reply.hpp"
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
@@ -10,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../detail/fmt.hpp"
 #include "../detail/text.hpp"
 #include "../error.hpp"
 

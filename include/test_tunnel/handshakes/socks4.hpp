@@ -1,12 +1,11 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "../address.hpp"
+#include "../detail/fmt.hpp"
 #include "../detail/text.hpp"
 #include "../error.hpp"
 #include "refused.hpp"

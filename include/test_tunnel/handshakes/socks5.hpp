@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -9,6 +7,7 @@
 #include <string_view>
 
 #include "../address.hpp"
+#include "../detail/fmt.hpp"
 #include "../detail/text.hpp"
 #include "../error.hpp"
 #include "refused.hpp"

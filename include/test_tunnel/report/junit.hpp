@@ -1,12 +1,11 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "../detail/fmt.hpp"
 #include "../detail/html_text.hpp"
 #include "../report.hpp"
 

@@ -2,7 +2,6 @@
 
 // The adapter to Catch2; see ../../catch2.hpp.
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <catch2/catch_session.hpp>
@@ -37,6 +36,7 @@
 #include "../../tunnel.hpp"
 #include "../command_line.hpp"
 #include "../find_program.hpp"
+#include "../fmt.hpp"
 #include "../inline.hpp"
 
 namespace test_tunnel::catch2 {

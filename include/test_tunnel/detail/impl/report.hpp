@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <map>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "../../report.hpp"
+#include "../fmt.hpp"
 #include "../inline.hpp"
 #include "../text.hpp"
 

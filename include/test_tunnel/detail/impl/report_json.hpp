@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -11,6 +9,7 @@
 #include "../../report.hpp"
 #include "../../report/json.hpp"
 #include "../../trait_names.hpp"
+#include "../fmt.hpp"
 #include "../inline.hpp"
 #include "../ladder.hpp"
 #include "../report_text.hpp"

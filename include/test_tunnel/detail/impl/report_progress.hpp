@@ -1,6 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "../../observer.hpp"
 #include "../../report/console_style.hpp"
 #include "../../report/progress.hpp"
+#include "../fmt.hpp"
 #include "../html_text.hpp"
 #include "../inline.hpp"
 #include "../text.hpp"

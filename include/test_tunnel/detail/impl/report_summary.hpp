@@ -2,8 +2,6 @@
 
 // How a Report is shown on a console.
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "../../report.hpp"
 #include "../../report/console_style.hpp"
+#include "../fmt.hpp"
 #include "../inline.hpp"
 #include "../matrix.hpp"
 #include "../text.hpp"

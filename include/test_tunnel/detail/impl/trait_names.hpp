@@ -1,7 +1,5 @@
 #pragma once
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -17,6 +15,7 @@
 #include "../../error.hpp"
 #include "../../trait_names.hpp"
 #include "../../traits.hpp"
+#include "../fmt.hpp"
 #include "../inline.hpp"
 #include "../judge.hpp"
 #include "../number.hpp"
