@@ -5,7 +5,9 @@
 # HOW: add_subdirectory; after_fmt: the same after find_package(fmt); find_package: from BUILD,
 # installed into a prefix; without_catch2: the same where there is no Catch2; pkg_config: the same by its
 # file for pkg-config; by_hand: without a target of the library; or readme: the code and the CMake lines of
-# README.md, FetchContent pointed to SOURCE. With ".headers" behind it: as headers only.
+# README.md, FetchContent pointed to SOURCE;
+# cpm: its line for CPM.cmake, which is the file CPM, pointed to SOURCE; bundled_fmt: add_subdirectory after
+# an spdlog that is fetched with an fmt of its own. OPTIONS: more for CMake, a list. With ".headers" behind it: as headers only.
 
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${WORK})
@@ -30,7 +32,7 @@ function(extract language file)
     file(WRITE ${file} "${text}\n")
 endfunction()
 
-set(options)
+set(options ${OPTIONS})
 if(HOW MATCHES "(.*)\\.headers$")
     set(HOW ${CMAKE_MATCH_1})
     set(options -D TEST_TUNNEL_HEADER_ONLY=ON)
@@ -49,6 +51,10 @@ elseif(HOW STREQUAL "readme")
     extract(cpp ${project}/my_test.cpp)
     extract(cmake ${project}/CMakeLists.txt)
     list(APPEND options -D FETCHCONTENT_SOURCE_DIR_TEST_TUNNEL=${SOURCE})
+elseif(HOW STREQUAL "cpm")
+    file(STRINGS ${SOURCE}/README.md line REGEX "^CPMAddPackage\\(.*\\)$")
+    file(WRITE ${WORK}/cpm.cmake "${line}\n")
+    list(APPEND options -D CPM=${CPM} -D CPM_LINE=${WORK}/cpm.cmake -D CPM_test_tunnel_SOURCE=${SOURCE})
 else()
     list(APPEND options -D TEST_TUNNEL_SOURCE=${SOURCE})
 endif()
