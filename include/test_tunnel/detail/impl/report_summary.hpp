@@ -75,7 +75,8 @@ inline std::string console_matrix(const Report& report, const ConsoleStyle& styl
     for (std::size_t i = 0; i < matrix.groups.size(); ++i) {
         header += matrix.groups[i] + padding(i, matrix.groups[i].size());
     }
-    std::string result = "\n" + coloured(style, "1", header + fmt::format("{:>8}", "time"));
+    header += fmt::format("{:>8}", "time");
+    std::string result = fmt::format("\n{}", coloured(style, "1", header));
     for (std::size_t row = 0; row < report.pairs.size(); ++row) {
         // "4→6": three columns, whatever its bytes.
         result += fmt::format("\n  {}  ", report.pairs[row].pair.name());
