@@ -128,6 +128,27 @@ TEST_CASE("a pair that this machine does not have is skipped", "[adapter]") {
     CHECK(run("none", {"--check", "hello", "--pair", "4-4"}).code == 0);
 }
 
+TEST_CASE("a pair that a tool can't do is skipped", "[adapter]") {
+    const auto [code, text] = run("none", {"[.socks4]", "--check", "hello", "--pair", "4-6"});
+    INFO(text);
+    CHECK(code == 4);
+    CHECK_THAT(text, ContainsSubstring("SOCKS4 without a name has no IPv6 targets: 4→6"));
+    const auto all = run("none", {"[.socks4]", "--check", "hello"});
+    INFO(all.text);
+    CHECK(all.code == 0);
+    CHECK_THAT(all.text, ContainsSubstring("no IPv6 targets: 4→6, 6→6 can't be tested") &&
+                             ContainsSubstring("2 of 2 combinations passed") &&
+                             ContainsSubstring("(2 assertions in 1 test case)"));
+}
+
+TEST_CASE("a program of which a part was skipped has not passed", "[adapter]") {
+    const auto [code, text] = run("none", {"[.half]", "--check", "hello"});
+    INFO(text);
+    CHECK(code == 4);
+    CHECK_THAT(text, ContainsSubstring("1 passed | 1 skipped"));
+    CHECK(run("none", {"one that is", "--check", "hello"}).code == 0);
+}
+
 TEST_CASE("without any address a pair is a failure, not skipped", "[adapter]") {
     support::run_ip({"link", "set", "lo", "down"});
     const auto [code, text] = run("none", {"--pair", "4-6"});

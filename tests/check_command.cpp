@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -157,13 +158,32 @@ TEST_CASE("a tool that is not there is a skip", "[check_command]") {
 TEST_CASE("a report that can't be written does not cost the others", "[check_command]") {
     const TempDir files;
     const auto path = files.path() + "/junit.xml";
-    auto arguments = Arguments{"--junit", path, "--json", "/dev/full", "--check", "hello", "--"};
-    const auto command = faulty("none");
-    arguments.insert(arguments.end(), command.begin(), command.end());
-    const auto [code, out, err] = run(arguments);
-    CHECK(code == 2);
-    CHECK_THAT(err, ContainsSubstring("writing the report to '/dev/full'"));
-    CHECK_THAT(text_of(path), ContainsSubstring("</testsuites>"));
+    const auto html = files.path() + "/report.html";
+    for (const auto* const behaviour : {"none", "changes-up"}) {
+        auto arguments = Arguments{"--junit", path,    "--json", "/dev/full", "--html", html,
+                                   "--check", "hello", "--pair", "4-4",       "--"};
+        const auto command = faulty(behaviour);
+        arguments.insert(arguments.end(), command.begin(), command.end());
+        const auto [code, out, err] = run(arguments);
+        CHECK(code == (behaviour == std::string_view{"none"} ? 2 : 1));
+        CHECK_THAT(err, ContainsSubstring("writing the report to '/dev/full'"));
+        CHECK_THAT(text_of(path), ContainsSubstring("</testsuites>"));
+        CHECK_THAT(text_of(html), ContainsSubstring("</html>"));
+    }
+}
+
+TEST_CASE("a run that can't go on after a failure has failed", "[check_command]") {
+    TempDir files;
+    const auto path = files.path() + "/junit.xml";
+    // A tool that is gone when the second combination is to be tested.
+    const auto tool = files.write("tool", "#!/bin/sh\nrm \"$0\"\nexit 3\n");
+    std::filesystem::permissions(tool, std::filesystem::perms::owner_all);
+    const auto [code, out, err] = run({"--junit", path, "--check", "hello", "--", tool});
+    INFO(err);
+    CHECK(code == 1);
+    CHECK_THAT(err, ContainsSubstring("tool: No such file"));
+    CHECK_THAT(text_of(path),
+               ContainsSubstring("<failure") && ContainsSubstring("<error message="));
 }
 
 TEST_CASE("a machine without the combination that is asked for is a skip", "[check_command]") {
@@ -200,6 +220,7 @@ TEST_CASE("wrong usage is refused with what would be right", "[check_command]") 
     check_usage({"--pair", "4-5", "--", "x"}, "4→4, 4→6, 6→4, 6→6");
     check_usage({"--check", "data.x", "--", "/nonexistent/x"}, "'data.x' matches no check");
     check_usage({"--seed", "x", "--", "x"}, "--seed takes a number");
+    check_usage({"--idle", "+5", "--", "x"}, "takes a number");
     check_usage({"--idle", "-1", "--", "x"}, "0 to 86400");
     check_usage({"--timeout-scale", "0", "--", "x"}, "--timeout-scale takes a number above 0");
     check_usage({"--user", "u", "--", "x"}, "--user needs --handshake");
@@ -214,6 +235,8 @@ TEST_CASE("wrong usage is refused with what would be right", "[check_command]") 
     check_usage({"--json", "/nonexistent/x", "--", "x"}, "/nonexistent/x");
     const TempDir files;
     check_usage({"--json", files.path() + "/x", "--html", files.path() + "/./x", "--", "x"},
+                "two reports can't be written to one file");
+    check_usage({"--junit", files.path() + "/y", "--json", files.path() + "/y", "--", "x"},
                 "two reports can't be written to one file");
     check_usage({"--companion", "'a", "--", "x"}, "is not closed");
     check_usage({"--", "x", "{listen.prot}"}, "did you mean {listen.port}?");

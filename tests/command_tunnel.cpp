@@ -189,7 +189,10 @@ TEST_CASE("SOCKS4 without a name is asked for IPv4 only", "[command_tunnel]") {
     CHECK(pairs({}, false) == Names{"4→4", "6→4"});
     CHECK(pairs({}, true).size() == 4);
     CHECK(pairs({.name = "localhost"}, false).size() == 4);
-    CHECK(pairs({}, false, {"4-6"}) == Names{"4→6"});
+    CHECK(pairs({}, false, {"6-4"}) == Names{"6→4"});
+    CHECK_THROWS_MATCHES(
+        pairs({}, false, {"6-4", "4-6"}), PairsMissing,
+        MessageMatches(ContainsSubstring("has no IPv6 targets: 4→6 can't be tested")));
     if (support::in_private_network()) {
         support::disable_ipv6();
         CHECK(pairs({}, false) == Names{"4→4"});

@@ -40,6 +40,21 @@ TEST_CASE("two tunnels") {
     }
 }
 
+// Each by its tag only.
+
+TEST_CASE("a tool that is not installed", "[.half]") {
+    catch2::config_for("no-such-tool-at-all");
+    FAIL("it was not skipped");
+}
+
+TEST_CASE("one that is", "[.half]") {
+    support::FaultyTunnel{catch2::config_for(FAULTY_TUNNEL), "none", "forward"}.run();
+}
+
+TEST_CASE("SOCKS4", "[.socks4]") {
+    support::FaultyTunnel{catch2::config_for(FAULTY_TUNNEL), "none", "socks4"}.run();
+}
+
 int main(int argc, char** argv) {
     return catch2::main(argc, argv);
 }

@@ -25,6 +25,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "options.hpp"
 #include "usage.hpp"
@@ -127,6 +128,23 @@ std::string declarations(const Report& report) {
     return result;
 }
 
+/// Whether a combination has been tested.
+bool was_begun(const std::vector<Report>& reports) {
+    return std::any_of(reports.begin(), reports.end(),
+                       [](const Report& report) { return !report.pairs.empty(); });
+}
+
+bool any_failed(const std::vector<Report>& reports) {
+    return std::any_of(reports.begin(), reports.end(), [](const Report& report) {
+        return std::any_of(report.pairs.begin(), report.pairs.end(),
+                           [](const PairResult& pair) { return !pair.passed(); });
+    });
+}
+
+void complain(const std::exception& error) {
+    std::fputs(fmt::format("check_command: {}\n", error.what()).c_str(), stderr);
+}
+
 int test(const Request& request) {
     if (request.tool.command.empty()) {
         throw InvalidConfig{"no command was given; check_command --help says how"};
@@ -138,10 +156,12 @@ int test(const Request& request) {
     config.observers.push_back(files);
     CommandTunnel tunnel{config, request.tool};
     select(config, tunnel.checks()); // what is wrong is told before what is missing
+    for (const auto& other : {request.reports.json, request.reports.html}) {
+        detail::require_two_files(request.junit, other);
+    }
     Output junit{"--junit", request.junit};
     const auto& log = config.log;
     std::string junit_report;
-    std::exception_ptr stopped;
     const auto end_early = [&](NotRun kind, const std::exception& reason) {
         if (files->reports().empty()) {
             Report report{tunnel.slug(), {}, tunnel.seed()};
@@ -152,7 +172,15 @@ int test(const Request& request) {
         junit_report = kind == NotRun::skipped ? junit_text(tunnel.slug(), kind, reason.what())
                                                : junit_text(files->reports().back());
     };
+    const auto stop = [&](const std::exception& error) {
+        complain(error);
+        end_early(NotRun::error, error);
+        return any_failed(files->reports()) ? failed : wrong_usage;
+    };
     const auto skip = [&](const Error& reason) {
+        if (was_begun(files->reports())) {
+            return stop(reason);
+        }
         log->warn("skipped: {}", reason.what());
         end_early(NotRun::skipped, reason);
         return skipped;
@@ -176,25 +204,21 @@ int test(const Request& request) {
         } catch (const NoCombinations& error) {
             return skip(error);
         } catch (const std::exception& error) {
-            end_early(NotRun::error, error);
-            stopped = std::current_exception();
-            return failed;
+            return stop(error);
         }
     };
-    const auto status = run();
-    // Whatever came of one, the other may still be written.
+    auto status = run();
+    // Whatever comes of one, the others may still be written.
     const auto attempt = [&](const auto& act) {
         try {
             act();
-        } catch (...) {
-            stopped = stopped ? stopped : std::current_exception();
+        } catch (const std::exception& error) {
+            complain(error);
+            status = status == failed ? failed : wrong_usage;
         }
     };
     attempt([&] { files->write(); });
     attempt([&] { junit.write(junit_report); });
-    if (stopped) {
-        std::rethrow_exception(stopped);
-    }
     return status;
 }
 
@@ -207,7 +231,7 @@ int main(int argc, char** argv) {
         std::signal(SIGCHLD, SIG_DFL);
         return request.list.empty() ? test(request) : list(request);
     } catch (const std::exception& error) {
-        std::fputs(fmt::format("check_command: {}\n", error.what()).c_str(), stderr);
+        complain(error);
         return wrong_usage;
     }
 }

@@ -30,7 +30,8 @@ What is checked
   --level LEVEL           hello, standard (the default) or strict
   --check PATTERN, --not-check PATTERN
                           only checks whose id matches, as 'data.*'; may be given more than once
-  --pair PAIR             only this combination, as 4-6; may be given more than once
+  --pair PAIR             only this combination, as 4-6; may be given more than once;
+                          skipped (77) where this machine lacks one
   --seed NUMBER           from which all data is made
   --idle SECONDS          how long the check idle is silent at strict (70)
   --network NETWORK       auto (the default), private or host

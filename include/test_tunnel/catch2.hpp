@@ -17,8 +17,9 @@ namespace test_tunnel::catch2 {
 /// The configuration that the command line asked for, with `default_prog` as the program where
 /// there was no `--prog`. Skips the test case where that default is not installed: call it first in
 /// a test case, before any section. A program that was asked for must be there: throws ToolMissing.
-/// Skips it, too, where this machine has none of the pairs that `--pair` asks for. Throws
-/// ToolNotExecutable for a program that the system can't run.
+/// Skips it, too, where this machine lacks one of the pairs that `--pair` asks for, and later where
+/// the tool can't do one of them. Each pair that passes is an assertion. Throws ToolNotExecutable
+/// for a program that the system can't run.
 ConfigProg config_for(const std::string& default_prog);
 
 /// The same as `tunnel.run()`, with a section for each pair and, in it, one for each check:
@@ -38,7 +39,9 @@ void check_all(TestTunnel&& tunnel,
 /// `--seed`, `--idle`, `--timeout-scale`, `--offset`, `--keep`, `--verbose`, `--network`, `--json`,
 /// `--html`, `--list-pairs` and `--list-tunnel-checks` to Catch2's own options, enters the network
 /// that is asked for (default: the environment variable `TEST_TUNNEL_NETWORK`, else `auto`), and
-/// runs the tests. Returns the exit status.
+/// runs the tests. Returns the exit status: 4, which CTest takes for a skipped test
+/// (`test_tunnel_add_test`), where nothing has failed and a test case was skipped, if only one;
+/// else Catch2's.
 int main(int argc, char** argv);
 
 } // namespace test_tunnel::catch2

@@ -93,8 +93,9 @@ public:
     Report run_all();
 
     /// The combinations that `run` goes through: those of `discover_pairs`; of a tool that is asked
-    /// by SOCKS4 without a name, which has no IPv6 addresses, only those with an IPv4 server, unless
-    /// `Config::pairs` names some. Throws as `discover_pairs` does.
+    /// by SOCKS4 without a name, which has no IPv6 addresses, only those with an IPv4 server.
+    /// Throws as `discover_pairs` does, PairsMissing too where that leaves none, or out what
+    /// `Config::pairs` asks for.
     [[nodiscard]] std::vector<Pair> pairs();
 
     /// Tests the tool on one pair. Throws SetupErrors only.

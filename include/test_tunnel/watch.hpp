@@ -155,7 +155,8 @@ bool pump(Watched& watched, Deadline deadline, Done done) {
         }
         fds.clear();
         watched.append_to(fds);
-        poll_once(fds, std::min(deadline.remaining(), watched.longest_wait()));
+        poll_once(fds, std::min({deadline.remaining(), watched.longest_wait(),
+                                 Lingering::instance().tend()}));
     }
 }
 

@@ -24,8 +24,9 @@ namespace test_tunnel::detail {
 /// much: a tool that goes on with data has to learn that nobody takes it. Every wait tends them.
 class Lingering {
 public:
+    /// Never destroyed: what is, after `main`, may wait.
     static Lingering& instance() {
-        static Lingering instance;
+        static auto& instance = *new Lingering; // NOLINT(*-owning-memory)
         return instance;
     }
 

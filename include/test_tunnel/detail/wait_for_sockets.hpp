@@ -72,6 +72,13 @@ inline bool wait_for_sockets(std::span<SocketEvent> events, Deadline deadline, W
         if (ready) {
             return true;
         }
+        // What comes without end, and is no data, keeps nobody.
+        if (watch != nullptr) {
+            watch->require_time(awaited);
+        }
+        if (deadline.passed()) {
+            return false;
+        }
     }
 }
 

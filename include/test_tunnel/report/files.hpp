@@ -10,6 +10,13 @@
 
 namespace test_tunnel {
 
+namespace detail {
+
+/// Throws InvalidConfig where both paths are those of one regular file, which is there.
+void require_two_files(const std::string& path, const std::string& other);
+
+} // namespace detail
+
 /// Collects the reports of all runs that it observes (`Config::observers`), and writes them to
 /// files when they are over.
 class ReportFiles : public Observer {
@@ -35,7 +42,8 @@ public:
     [[nodiscard]] const std::vector<Report>& reports() const noexcept { return reports_; }
 
     /// Writes the files. To be called once, when all runs are over, whatever came of them. Throws
-    /// SystemError, which names the file.
+    /// SystemError, which names the file, where one can't be written; the other one is,
+    /// nevertheless.
     void write();
 
 private:

@@ -28,6 +28,7 @@
 #include "../../discovery.hpp"
 #include "../../error.hpp"
 #include "../../level.hpp"
+#include "../../observer.hpp"
 #include "../../private_network.hpp"
 #include "../../process.hpp"
 #include "../../report/console_style.hpp"
@@ -54,13 +55,15 @@ struct Options {
     std::vector<std::string> only;
     std::vector<std::string> except;
     std::vector<std::string> pairs;
-    std::string pairs_missing; // why none of them can be tested
+    std::string pairs_missing; // why they can't be tested
     std::optional<std::uint64_t> seed;
     std::optional<Duration> idle;
     bool keep = false;
     ReportFiles::Options reports;
     std::shared_ptr<ReportFiles> files;
     bool has_failed = false;
+    bool has_skipped = false;
+    bool in_sections = false; // of check_all, which makes assertions of its own
 };
 
 inline Options& options() {
@@ -68,14 +71,15 @@ inline Options& options() {
     return instance;
 }
 
-/// Learns whether a test case has failed: before Catch2 3.7.1 the exit status is the number of
-/// failed assertions, and with four of them the one that says that all was skipped.
+/// Learns what came of the test cases. Before Catch2 3.7.1 the exit status is the number of failed
+/// assertions, and with four of them the one that says that all was skipped.
 class Failures : public Catch::EventListenerBase {
 public:
     using EventListenerBase::EventListenerBase;
 
     void testRunEnded(const Catch::TestRunStats& stats) override {
         options().has_failed = stats.totals.testCases.failed > 0;
+        options().has_skipped = stats.totals.testCases.skipped > 0;
     }
 };
 
@@ -105,11 +109,46 @@ inline std::string pairs_missing(const Config& config) {
     return {};
 }
 
+/// Makes of each combination that has passed an assertion, so that a test that passes is told from
+/// one that asserts nothing, and a test of a combination that is not there a skipped one.
+class Assertions : public Observer {
+public:
+    void pair_ended(const Report& report) override {
+        for (const auto& entry : report.pairs) {
+            if (entry.passed() && !options().in_sections) {
+                SUCCEED(fmt::format("{} {}: passed", report.slug, entry.pair.name()));
+            }
+        }
+        if (const auto stopped_by = std::current_exception()) {
+            skip_where_pairs_are_missing(stopped_by);
+        }
+    }
+
+private:
+    static void skip_where_pairs_are_missing(const std::exception_ptr& stopped_by) {
+        try {
+            std::rethrow_exception(stopped_by);
+        } catch (const PairsMissing& missing) {
+            SKIP(missing.what());
+        } catch (...) { // NOLINT(bugprone-empty-catch): goes on to the test
+        }
+    }
+};
+
 /// Catch2 runs a test case once for each of its sections: what is kept from one time to the next.
 struct Progress {
     std::vector<Pair> pairs;
     std::map<std::string, PairResult> results;
     std::size_t told = 0;
+};
+
+/// While check_all runs a pair.
+class InSections {
+public:
+    InSections() { options().in_sections = true; }
+    InSections(const InSections&) = delete;
+    InSections& operator=(const InSections&) = delete;
+    ~InSections() { options().in_sections = false; }
 };
 
 /// Of the `check_all` of this test case and tunnel.
@@ -159,6 +198,7 @@ TEST_TUNNEL_INLINE ConfigProg config_for(const std::string& default_prog) {
     if (options.files) {
         config.observers.push_back(options.files);
     }
+    config.observers.push_back(std::make_shared<detail::Assertions>()); // may leave by an exception
     try {
         test_tunnel::detail::find_program(config.prog, config.utf8_env);
     } catch (const ToolMissing& error) {
@@ -193,6 +233,7 @@ TEST_TUNNEL_INLINE void check_all(TestTunnel& tunnel, const std::source_location
             }
             auto result = progress.results.find(pair.name());
             if (result == progress.results.end()) {
+                const detail::InSections guard;
                 result = progress.results.emplace(pair.name(), tunnel.run_pair(pair)).first;
             }
             const auto told = result->second.checks.at(i);
@@ -285,10 +326,12 @@ TEST_TUNNEL_INLINE int main(int argc, char** argv) {
         return 1;
     }
     const Catch::ListenerRegistrar<detail::Failures> failures{"test_tunnel"};
-    constexpr int all_skipped = 4;
+    constexpr int skipped = 4;
     int status = session.run();
-    if (status == all_skipped && options.has_failed) {
-        status = 1;
+    if (options.has_failed) {
+        status = status == skipped ? 1 : status;
+    } else if (status == 0 && options.has_skipped) {
+        status = skipped; // Catch2's own only where all are
     }
     try {
         if (options.files) {

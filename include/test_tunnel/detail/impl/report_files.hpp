@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -24,14 +25,16 @@ namespace test_tunnel {
 
 namespace detail {
 
-/// Whether what is written to both would be in one file; a terminal or a pipe takes one after the
-/// other.
-TEST_TUNNEL_INLINE bool is_same_file(int fd, int other) {
+TEST_TUNNEL_INLINE void require_two_files(const std::string& path, const std::string& other) {
     struct stat status {};
     struct stat other_status {};
-    return ::fstat(fd, &status) == 0 && ::fstat(other, &other_status) == 0 &&
-           S_ISREG(status.st_mode) && status.st_dev == other_status.st_dev &&
-           status.st_ino == other_status.st_ino;
+    // A terminal or a pipe takes one after the other.
+    if (::stat(path.c_str(), &status) == 0 && ::stat(other.c_str(), &other_status) == 0 &&
+        S_ISREG(status.st_mode) && status.st_dev == other_status.st_dev &&
+        status.st_ino == other_status.st_ino) {
+        throw InvalidConfig{
+            fmt::format("two reports can't be written to one file: '{}', '{}'", path, other)};
+    }
 }
 
 } // namespace detail
@@ -49,10 +52,7 @@ TEST_TUNNEL_INLINE ReportFiles::ReportFiles(const Options& options) {
                                             std::generic_category().message(errno))};
         }
         for (const auto& other : files_) {
-            if (detail::is_same_file(fd.get(), other.fd.get())) {
-                throw InvalidConfig{fmt::format(
-                    "two reports can't be written to one file: '{}', '{}'", other.path, path)};
-            }
+            detail::require_two_files(other.path, path);
         }
         files_.push_back({path, std::move(fd), to_text});
     };
@@ -89,16 +89,23 @@ TEST_TUNNEL_INLINE void ReportFiles::pair_ended(const Report& report) {
 }
 
 TEST_TUNNEL_INLINE void ReportFiles::write() {
-    for (const auto& file : files_) {
-        const auto text = file.to_text(reports_);
-        for (std::string_view rest = text; !rest.empty();) {
-            const auto count = detail::retry_eintr(
-                [&] { return ::write(file.fd.get(), rest.data(), rest.size()); });
-            detail::checked(count, fmt::format("writing the report to '{}'", file.path));
-            rest.remove_prefix(static_cast<std::size_t>(count));
+    std::exception_ptr first_error;
+    for (const auto& file : std::exchange(files_, {})) {
+        try {
+            const auto text = file.to_text(reports_);
+            for (std::string_view rest = text; !rest.empty();) {
+                const auto count = detail::retry_eintr(
+                    [&] { return ::write(file.fd.get(), rest.data(), rest.size()); });
+                detail::checked(count, fmt::format("writing the report to '{}'", file.path));
+                rest.remove_prefix(static_cast<std::size_t>(count));
+            }
+        } catch (const std::exception&) { // the others may still be written
+            first_error = first_error ? first_error : std::current_exception();
         }
     }
-    files_.clear();
+    if (first_error) {
+        std::rethrow_exception(first_error);
+    }
 }
 
 } // namespace test_tunnel

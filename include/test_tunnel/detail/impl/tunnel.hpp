@@ -90,15 +90,25 @@ TEST_TUNNEL_INLINE std::vector<Pair> TestTunnel::pairs() {
         auto result = discover_pairs(config_);
         const auto how = protocol();
         const auto* const socks4 = std::get_if<Socks4Options>(&how);
-        if (socks4 != nullptr && !socks4->name && config_.pairs.empty()) {
-            std::erase_if(result, [](const Pair& pair) {
-                return pair.svc_listen.listen().address.family() == Family::ipv6;
-            });
-            if (result.empty()) {
-                throw NoCombinations{
-                    "there is no combination with an IPv4 server, and SOCKS4 without a name has no "
-                    "IPv6 addresses: nothing can be tested"};
+        if (socks4 == nullptr || socks4->name) {
+            return result;
+        }
+        std::vector<std::string> impossible;
+        std::erase_if(result, [&](const Pair& pair) {
+            const bool is_possible = pair.svc_listen.address.family() == Family::ipv4;
+            if (!is_possible) {
+                impossible.push_back(pair.name());
             }
+            return !is_possible;
+        });
+        const auto why =
+            fmt::format("SOCKS4 without a name has no IPv6 targets: {} can't be tested",
+                        detail::joined(impossible, ", "));
+        if (result.empty() || (!impossible.empty() && !config_.pairs.empty())) {
+            throw PairsMissing{why};
+        }
+        if (!impossible.empty()) {
+            config_.log->warn(why);
         }
         return result;
     });
