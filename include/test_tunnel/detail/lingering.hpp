@@ -26,8 +26,8 @@ class Lingering {
 public:
     /// Never destroyed: what is, after `main`, may wait.
     static Lingering& instance() {
-        static auto& instance = *new Lingering; // NOLINT(*-owning-memory)
-        return instance;
+        static auto* const instance = new Lingering; // NOLINT(*-owning-memory)
+        return *instance;
     }
 
     void add(UniqueFd fd) {
@@ -60,7 +60,7 @@ private:
 
     /// Takes what has arrived. False: it has ended, or it is more than what comes late.
     static bool is_silent(Ended& ended) {
-        constexpr std::size_t most = 64U * 1024;
+        constexpr std::size_t most = std::size_t{64} * 1024;
         std::array<char, 16384> nobodys; // NOLINT(*-member-init): large
         while (ended.thrown_away < most) {
             const auto count = retry_eintr(
