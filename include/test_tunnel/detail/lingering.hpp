@@ -26,7 +26,8 @@ class Lingering {
 public:
     /// Never destroyed: what is, after `main`, may wait.
     static Lingering& instance() {
-        static auto* const instance = new Lingering; // NOLINT(*-owning-memory)
+        // NOLINTNEXTLINE(*-owning-memory,*-avoid-non-const-global-variables)
+        static auto* const instance = new Lingering;
         return *instance;
     }
 
