@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/comes_true.hpp"
 #include "support/forked.hpp"
 #include "support/network.hpp"
 #include "support/recording_log.hpp"
@@ -123,19 +124,6 @@ std::string tcp_sockets() {
     return result;
 }
 
-/// Waits until `done`: for what the kernel does a moment later.
-template <typename Done>
-bool comes_true(Done done) {
-    const auto deadline = Deadline::after(std::chrono::seconds{10});
-    while (!done()) {
-        if (deadline.passed()) {
-            return false;
-        }
-        detail::poll_once({}, std::chrono::milliseconds{1});
-    }
-    return true;
-}
-
 std::size_t open_descriptors() {
     const std::unique_ptr<DIR, int (*)(DIR*)> fds{::opendir("/proc/self/fd"), ::closedir};
     std::size_t count = 0;
@@ -143,6 +131,10 @@ std::size_t open_descriptors() {
         ++count;
     }
     return count;
+}
+
+bool is_free(const Endpoint& endpoint) {
+    return detail::try_bind(Socket{endpoint.address.family()}, endpoint) == detail::Bound::yes;
 }
 
 /// A port that the next search from `default_first_port` tries first, held by nobody.
@@ -375,7 +367,7 @@ TEST_CASE_METHOD(PrivateNetwork, "a port on which an ended connection lingers is
             }
             return false;
         };
-        REQUIRE(comes_true(state));
+        REQUIRE(support::comes_true(state));
         CHECK_FALSE(contains(ports_of(find_ports(config, {address})), port));
         REQUIRE(state());
     }
@@ -489,6 +481,21 @@ TEST_CASE_METHOD(PrivateNetwork,
     CHECK_THROWS_MATCHES(find_ports(config, {address, address, address}, 65531), PortRangeError,
                          MessageMatches(ContainsSubstring("first port 65531 with offset 0") &&
                                         ContainsSubstring("up to 65535")));
+}
+
+TEST_CASE_METHOD(PrivateNetwork,
+                 "fresh ports are behind the old ones, and come from the start again",
+                 "[discovery]") {
+    auto config = RecordingLog{}.config();
+    config.offset = 65000 - default_first_port;
+    auto entry = find_ports(config, parse_all({"127.0.0.1"})).front();
+    CHECK(detail::with_fresh_ports(config, entry).svc_port > entry.proxy_port);
+    const auto first = entry.svc_port;
+    entry.proxy_port = 65534; // one is left, and two are needed
+    entry.reservation = {};
+    CHECK(detail::with_fresh_ports(config, entry).svc_port == first);
+    entry.proxy_port = 65535;
+    CHECK(detail::with_fresh_ports(config, entry).svc_port == first);
 }
 
 TEST_CASE_METHOD(PrivateNetwork, "a search that failed leaves no port reserved", "[discovery]") {
@@ -664,7 +671,7 @@ TEST_CASE_METHOD(PrivateNetwork,
     CHECK(open_descriptors() == descriptors);
     INFO(tcp_sockets());
     // A reset that is still under way arrives at once; what lingers does so for a minute.
-    CHECK(comes_true([] { return tcp_sockets().empty(); }));
+    CHECK(support::comes_true([] { return tcp_sockets().empty(); }));
 }
 
 TEST_CASE_METHOD(PrivateNetwork,
@@ -672,9 +679,9 @@ TEST_CASE_METHOD(PrivateNetwork,
                  "[discovery]") {
     const auto config = RecordingLog{}.config();
     for (const auto& entry : find_pairs(config, find_ports(config, get_addresses(config)))) {
-        CHECK(comes_true([&] {
-            return detail::try_bind({entry.address, entry.svc_port}) == detail::Bound::yes &&
-                   detail::try_bind({entry.address, entry.proxy_port}) == detail::Bound::yes;
+        CHECK(support::comes_true([&] {
+            return is_free({entry.address, entry.svc_port}) &&
+                   is_free({entry.address, entry.proxy_port});
         }));
     }
 }

@@ -23,8 +23,7 @@ enum class Bound { yes, port_taken, not_permitted, impossible };
 
 /// Tries to bind without address reuse: that fails too where an ended connection still lingers on
 /// the port (TIME_WAIT), which a tool that doesn't reuse addresses could not bind either.
-inline Bound try_bind(const Endpoint& endpoint) {
-    const Socket socket{endpoint.address.family()};
+inline Bound try_bind(const Socket& socket, const Endpoint& endpoint) {
     SocketAddress address{endpoint};
     if (::bind(socket.fd(), address.data(), *address.length()) == 0) {
         return Bound::yes;
@@ -89,17 +88,31 @@ public:
 private:
     static constexpr int max_port = std::numeric_limits<std::uint16_t>::max();
 
-    static Bound try_port(const Address& address, std::uint16_t port) {
+    Bound try_port(const Address& address, std::uint16_t port) {
         // The port must be free on every address: the clients' addresses are not known yet, and an
         // ended connection on one of them would be in the way too.
         const auto everywhere = Address::from_packed(std::string(address.packed().size(), '\0'));
-        const auto bound = try_bind({everywhere, port});
-        return bound == Bound::port_taken ? bound : try_bind({address, port});
+        const auto bound = probe({everywhere, port});
+        return bound == Bound::port_taken ? bound : probe({address, port});
+    }
+
+    Bound probe(const Endpoint& endpoint) {
+        if (!unbound_ || unbound_->first != endpoint.address.family()) {
+            const auto family = endpoint.address.family();
+            unbound_.emplace(family, Socket{family});
+        }
+        const auto bound = try_bind(unbound_->second, endpoint);
+        if (bound == Bound::yes) {
+            unbound_.reset();
+        }
+        return bound;
     }
 
     std::string origin_;
     int next_ = 0;
     int block_ = -1;
+    /// For the next attempt: after one that failed it is as good as new.
+    std::optional<std::pair<Family, Socket>> unbound_;
     std::vector<PortLock> locks_;
 };
 

@@ -113,8 +113,19 @@ inline AddrPort with_one_client(AddrPort entry, std::vector<Address> avoided) {
     }
 }
 
+/// `find_ports` behind this port: on the way to it there are those that a run has given out, and
+/// that its connections linger on. Where too few are left up to the last, from the first one again.
+inline std::vector<AddrPort> find_ports_behind(int port, const Config& config,
+                                               const std::vector<Address>& addresses) {
+    try {
+        return find_ports(config, addresses, port + 1 - config.offset);
+    } catch (const PortRangeError&) {
+        return find_ports(config, addresses);
+    }
+}
+
 inline AddrPort with_fresh_ports(const Config& config, const AddrPort& entry) {
-    auto found = find_ports(config, {entry.address});
+    auto found = find_ports_behind(entry.proxy_port, config, {entry.address});
     if (found.empty()) {
         throw NoCombinations{fmt::format("{} can't be bound any more", entry.address)};
     }
