@@ -144,6 +144,13 @@ const std::map<std::string, std::function<void()>> commands{
          ::kill(::getpid(), number);
      }},
     {"wait", wait_for_ever},
+    {"spin",
+     [] { // until somebody ends it, but no longer than a minute of the CPU
+         const rlimit minute{.rlim_cur = 60, .rlim_max = 60};
+         ::setrlimit(RLIMIT_CPU, &minute);
+         for (volatile bool busy = true; busy;) {
+         }
+     }},
     {"sleep", [] { sleep_for(next_number()); }}, // N milliseconds
 
     // --- Output

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
@@ -19,6 +22,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,6 +31,7 @@
 #include <test_tunnel/socket.hpp>
 
 #include "support/child.hpp"
+#include "support/comes_true.hpp"
 #include "support/fifo.hpp"
 #include "support/forked.hpp"
 #include "support/network.hpp"
@@ -475,6 +480,73 @@ TEST_CASE("the sockets of a process are known by their inodes", "[readiness]") {
     CHECK(detail::holder_of(inode_of(socket)) == ::getpid());
 }
 
+TEST_CASE("a process with a TCP socket is told from one with others", "[readiness]") {
+    const detail::UniqueFd local{::socket(AF_UNIX, SOCK_STREAM, 0)};
+    const detail::UniqueFd datagrams{::socket(AF_INET, SOCK_DGRAM, 0)};
+    const detail::UniqueFd file{::open("/dev/null", O_RDONLY)};
+    REQUIRE(local);
+    REQUIRE(datagrams);
+    CHECK_FALSE(detail::has_tcp_socket(::getpid()));
+    const auto socket = Socket{GENERATE(Family::ipv4, Family::ipv6)};
+    CHECK(detail::has_tcp_socket(::getpid()));
+}
+
+TEST_CASE("who takes the connections is found by one question", "[readiness]") {
+    const auto [bound, target] = GENERATE(table<const char*, const char*>(
+        {{"127.0.0.1", "127.0.0.1"}, {"::1", "::1"}, {"0.0.0.0", "127.0.0.1"}, {"::", "::1"}}));
+    auto server = listener(bound);
+    const auto endpoint = at(target, server.local().port);
+    const auto found = detail::SockDiag::listener(endpoint);
+    REQUIRE(found);
+    CHECK(found->inode == inode_of(server));
+    auto client = Socket{endpoint.address.family()};
+    client.connect(endpoint);
+    const auto accepted = server.accept();
+    CHECK_FALSE(detail::SockDiag::listener(client.local()));
+    server = Socket{endpoint.address.family()};
+    CHECK_FALSE(detail::SockDiag::listener(endpoint)); // the connection alone does not count
+}
+
+TEST_CASE("a process that waits is told from one that works", "[readiness]") {
+    const auto waiting = start({"wait"});
+    const auto working = start({"spin"});
+    CHECK(support::comes_true([&] { return detail::is_asleep(waiting.pid()); }));
+    CHECK(support::comes_true([&] { return detail::name_of(working.pid()) == "child"; }));
+    CHECK_FALSE(detail::is_asleep(working.pid()));
+}
+
+TEST_CASE("a process of which one thread works does not sleep", "[readiness]") {
+    std::atomic<bool> is_over = false;
+    std::thread working{[&] {
+        while (!is_over) {
+        }
+    }};
+    const auto here = ::getpid();
+    const pid_t looking = detail::checked(::fork(), "fork");
+    if (looking == 0) { // while the first thread waits
+        bool slept = false;
+        const auto deadline = Deadline::after(100ms);
+        while (!slept && !deadline.passed()) {
+            slept = detail::is_asleep(here);
+        }
+        ::_exit(slept ? 1 : 0);
+    }
+    int status = -1;
+    CHECK(::waitpid(looking, &status, 0) == looking);
+    CHECK(status == 0);
+    is_over = true;
+    working.join();
+}
+
+TEST_CASE("timers are prompt as long as it is asked for", "[readiness]") {
+    const int before = ::prctl(PR_GET_TIMERSLACK);
+    {
+        const detail::PromptTimers prompt;
+        CHECK(::prctl(PR_GET_TIMERSLACK) == 1);
+    }
+    CHECK(::prctl(PR_GET_TIMERSLACK) == before);
+}
+
 TEST_CASE("a process that is not there has neither sockets nor a name", "[readiness]") {
     const pid_t pid = detail::checked(::fork(), "fork");
     if (pid == 0) {
@@ -482,6 +554,8 @@ TEST_CASE("a process that is not there has neither sockets nor a name", "[readin
     }
     REQUIRE(::waitpid(pid, nullptr, 0) == pid);
     CHECK_FALSE(detail::socket_inodes(pid));
+    CHECK_FALSE(detail::has_tcp_socket(pid));
+    CHECK_FALSE(detail::is_asleep(pid));
     CHECK(detail::name_of(pid).empty());
     CHECK_FALSE(detail::read_proc(fmt::format("/proc/{}/stat", pid)));
 }

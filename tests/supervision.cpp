@@ -5,6 +5,7 @@
 #include <test_tunnel/process.hpp>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction is POSIX, not C
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -295,8 +296,10 @@ TEST_CASE("tools end with their harness although a process that it has forked li
 
 TEST_CASE("the watchdog is no child of the harness", "[supervision]") {
     REQUIRE(start({"exit", "0"}).wait(soon()));
-    CHECK(is_alive(detail::Watchdog::instance().pid()));
+    const pid_t watchdog = detail::Watchdog::instance().pid();
+    CHECK(is_alive(watchdog));
     CHECK_FALSE(has_children());
+    CHECK(::sched_getscheduler(watchdog) == SCHED_BATCH); // it takes no CPU from the harness
 }
 
 TEST_CASE("the watchdog holds no descriptor of the harness", "[supervision]") {

@@ -173,6 +173,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"resets-at-end", "fault", all, "hello", "resets the server when the client ends"},
     {"never-ends", "fault", all, "hello", "passes no end of stream on"},
     {"exits-after-transfer", "fault", all, "hello", "ends with status 5 after a connection"},
+    {"exits-after-work", "fault", all, "hello", "works on after the second connection, and ends with status 5 then"},
     {"crashes-after-transfer", "fault", all, "hello", "crashes after a connection"},
 
     // Data, many

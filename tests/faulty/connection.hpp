@@ -333,6 +333,12 @@ inline void serve(Descriptor client, const Settings& settings) {
     if (is("exits-after-transfer")) {
         ::_exit(5);
     }
+    static std::atomic<int> served = 0;
+    if (is("exits-after-work") && ++served == 2) {
+        for (const auto end = Clock::now() + 5ms; Clock::now() < end;) {
+        }
+        ::_exit(5);
+    }
     if (is("crashes-after-transfer")) {
         crash();
     }

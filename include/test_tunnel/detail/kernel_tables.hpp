@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h> // NOLINT(modernize-deprecated-headers): PATH_MAX is POSIX, not C
 #include <sys/types.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -151,20 +152,45 @@ inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     return result;
 }
 
+/// Whether a process has a TCP socket; false where this user may not know.
+inline bool has_tcp_socket(pid_t pid) {
+    const auto directory = fmt::format("/proc/{}/fd", pid);
+    const auto all = numbers_in(directory);
+    return std::any_of(all.begin(), all.end(), [&](int fd) {
+        std::array<char, 64> protocol{}; // "TCP", "TCPv6", "MPTCP"; there is none but of a socket
+        const auto length = ::getxattr(fmt::format("{}/{}", directory, fd).c_str(),
+                                       "system.sockprotoname", protocol.data(), protocol.size());
+        return length > 0 &&
+               std::string_view{protocol.data()}.find("TCP") != std::string_view::npos;
+    });
+}
+
+/// What follows the name in a process's, or a thread's, `stat` (proc_pid_stat(5)): its state first.
+inline std::string after_name(const std::string& path) {
+    const auto line = read_proc(path).value_or("");
+    // "7 (name) S 1": the name may have parentheses and spaces in it.
+    const auto name_end = line.rfind(')');
+    return name_end == std::string::npos ? "" : line.substr(name_end + 1);
+}
+
 /// The parent of a process; 0 where it has none, or is not there.
 inline pid_t parent_of(pid_t pid) {
-    const auto status = read_proc(fmt::format("/proc/{}/stat", pid)).value_or("");
-    // "7 (name) S 1": the name may have parentheses and spaces in it.
-    const auto name_end = status.rfind(')');
-    if (name_end == std::string::npos) {
-        return 0;
-    }
-    auto rest = std::string_view{status}.substr(name_end + 1);
+    const auto status = after_name(fmt::format("/proc/{}/stat", pid));
+    std::string_view rest{status};
     next_word(rest);
     const auto word = next_word(rest);
     pid_t parent = 0;
     std::from_chars(word.data(), word.data() + word.size(), parent);
     return parent;
+}
+
+/// Whether every thread of a process waits for something; false where that can't be known.
+inline bool is_asleep(pid_t pid) {
+    const auto directory = fmt::format("/proc/{}/task", pid);
+    const auto threads = numbers_in(directory);
+    return !threads.empty() && std::all_of(threads.begin(), threads.end(), [&](pid_t thread) {
+        return after_name(fmt::format("{}/{}/stat", directory, thread)).starts_with(" S");
+    });
 }
 
 /// The name of a process, as the kernel has it.

@@ -49,15 +49,21 @@ inline std::optional<pid_t> holder_of(std::uint64_t inode) {
     return std::nullopt;
 }
 
-/// From the kernel's tables, without a connection that would use up a tool that takes only one.
-inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint& wanted) {
-    std::vector<std::uint64_t> own;
+/// The inodes of all sockets of the tool's processes, as far as this user may know.
+inline std::vector<std::uint64_t> socket_inodes(const std::vector<Process>& tool) {
+    std::vector<std::uint64_t> result;
     for (const auto& process : tool) {
         const auto inodes = socket_inodes(process.pid());
         if (inodes) {
-            own.insert(own.end(), inodes->begin(), inodes->end());
+            result.insert(result.end(), inodes->begin(), inodes->end());
         }
     }
+    return result;
+}
+
+/// From the kernel's tables, without a connection that would use up a tool that takes only one.
+inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint& wanted) {
+    const auto own = socket_inodes(tool);
     const auto stems_from_tool = [&](pid_t pid) {
         return std::any_of(tool.begin(), tool.end(), [&](const Process& process) {
             return pid == process.pid() || stems_from(pid, process.pid(), process.mark());
@@ -82,20 +88,22 @@ inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint
     return result;
 }
 
-/// Whether one of the tool's processes has this socket.
-inline bool has_socket(const std::vector<Process>& tool, std::uint64_t inode) {
-    return std::any_of(tool.begin(), tool.end(), [&](const Process& process) {
-        const auto inodes = socket_inodes(process.pid());
-        return inodes && contains(*inodes, inode);
+/// Whether the tool, whose sockets are `own`, or somebody of whom that can't be known, takes the
+/// connections to `wanted`.
+inline bool listens_at(const std::vector<Process>& tool, const std::vector<std::uint64_t>& own,
+                       const Endpoint& wanted) {
+    const auto taker = SockDiag::listener(wanted); // one question, and not all of the tables
+    if (taker && contains(own, taker->inode)) {
+        return true;
+    }
+    const auto all = find_listeners(tool, wanted).own;
+    return std::any_of(all.begin(), all.end(), [&](const Endpoint& endpoint) {
+        return takes_connections(endpoint, wanted);
     });
 }
 
-/// Whether the tool, or somebody of whom that can't be known, takes the connections to `wanted`.
 inline bool listens_at(const std::vector<Process>& tool, const Endpoint& wanted) {
-    const auto own = find_listeners(tool, wanted).own;
-    return std::any_of(own.begin(), own.end(), [&](const Endpoint& endpoint) {
-        return takes_connections(endpoint, wanted);
-    });
+    return listens_at(tool, socket_inodes(tool), wanted);
 }
 
 #else

@@ -49,23 +49,38 @@ public:
 
     /// The end of a connection that is `local` here; nothing where there is none, or no sock_diag.
     static std::optional<TcpSocket> connection(const Endpoint& local, const Endpoint& remote) {
+        auto request = question_about(local);
+        request.id.idiag_dport = htons(remote.port);
+        remote.address.packed().copy(bytes(request.id.idiag_dst), sizeof request.id.idiag_dst);
+        return find(request);
+    }
+
+    /// Who takes new connections to `local`; nothing where nobody does, or there is no sock_diag.
+    static std::optional<TcpSocket> listener(const Endpoint& local) {
+        const auto found = find(question_about(local));
+        return found && found->listens ? found : std::nullopt;
+    }
+
+private:
+    static inet_diag_req_v2 question_about(const Endpoint& local) {
         inet_diag_req_v2 request{};
         request.sdiag_family = static_cast<std::uint8_t>(local.address.family());
         request.idiag_states = ~0U;
         auto& id = request.id;
         id.idiag_sport = htons(local.port);
-        id.idiag_dport = htons(remote.port);
         local.address.packed().copy(bytes(id.idiag_src), sizeof id.idiag_src);
-        remote.address.packed().copy(bytes(id.idiag_dst), sizeof id.idiag_dst);
         id.idiag_if = local.address.scope();
         id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
         id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+        return request;
+    }
+
+    static std::optional<TcpSocket> find(const inet_diag_req_v2& request) {
         std::vector<TcpSocket> result;
         ask(request, 0, result);
         return result.empty() ? std::nullopt : std::optional{result.front()};
     }
 
-private:
     template <typename Words>
     static char* bytes(Words& words) {
         return reinterpret_cast<char*>(&words[0]); // NOLINT(*-reinterpret-cast): the kernel's words
@@ -96,7 +111,7 @@ private:
             return false;
         }
         for (;;) {
-            std::array<char, 32768> answer{};
+            std::array<char, 32768> answer; // NOLINT(*-member-init): as far as it is filled
             const auto length =
                 retry_eintr([&] { return ::recv(fd.get(), answer.data(), answer.size(), 0); });
             if (length <= 0) {
@@ -147,18 +162,6 @@ inline std::vector<TcpSocket> listening_sockets() {
     auto result = tcp_sockets();
     std::erase_if(result, [](const TcpSocket& socket) { return !socket.listens; });
     return result;
-}
-
-/// Whether a process has a TCP socket in this network; false where this user may not know. One that
-/// listens, as most tools do, is known without reading the tables, which takes ten milliseconds.
-inline bool has_tcp_socket(pid_t pid) {
-    const auto own = socket_inodes(pid).value_or(std::vector<std::uint64_t>{});
-    const auto has_any_of = [&](const std::vector<TcpSocket>& sockets) {
-        return std::any_of(sockets.begin(), sockets.end(), [&](const TcpSocket& socket) {
-            return std::find(own.begin(), own.end(), socket.inode) != own.end();
-        });
-    };
-    return !own.empty() && (has_any_of(listening_sockets()) || has_any_of(tcp_sockets()));
 }
 
 } // namespace test_tunnel::detail

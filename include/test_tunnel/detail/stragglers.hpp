@@ -85,7 +85,7 @@ inline bool has_mark(std::string_view marks, std::string_view mark) {
 
 /// Whether a process stems from the tool with this group and mark.
 inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
-    const auto& watchdog = Watchdog::instance();
+    auto& watchdog = Watchdog::instance();
     if (watchdog.guards(pid) || pid == watchdog.pid()) {
         return false;
     }

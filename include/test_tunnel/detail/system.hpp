@@ -11,6 +11,10 @@
 #include "platform.hpp"
 #include "unique_fd.hpp"
 
+#if TEST_TUNNEL_LINUX
+#include <sys/prctl.h>
+#endif
+
 namespace test_tunnel::detail {
 
 /// Calls `call` until it is not interrupted by a signal; errno is the last call's.
@@ -102,5 +106,31 @@ inline void reset_when_closed(int fd) noexcept {
     const linger now{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
+
+/// As long as it lives, what this thread waits for it gets when it is due, and not up to 50
+/// microseconds later, as Linux has it otherwise (timer slack). Processes that are started
+/// meanwhile inherit that.
+class PromptTimers {
+public:
+    PromptTimers() noexcept { set_slack(1); }
+    ~PromptTimers() { set_slack(before_); }
+    PromptTimers(const PromptTimers&) = delete;
+    PromptTimers& operator=(const PromptTimers&) = delete;
+
+private:
+#if TEST_TUNNEL_LINUX
+    static void set_slack(int nanoseconds) noexcept {
+        if (nanoseconds > 0) {
+            ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(nanoseconds));
+        }
+    }
+
+    int before_ = ::prctl(PR_GET_TIMERSLACK);
+#else
+    static void set_slack(int /*nanoseconds*/) noexcept {}
+
+    int before_ = 0;
+#endif
+};
 
 } // namespace test_tunnel::detail

@@ -53,21 +53,30 @@ inline std::uint64_t tool_socket(const Endpoint& source, const Endpoint& target)
 
 /// Lets a tool finish with the connection that has just been closed, so that it is no matter of
 /// chance whether one that ends then, or crashes, is seen to do so: waits, for a moment, until its
-/// process has closed the connection's `socket`. One that still listens then will not end by itself
-/// and is not waited for.
+/// process has closed the connection's `socket` and sleeps again. One that listens no more then
+/// will end by itself, and has `linger` for it.
 inline void let_settle(Server& server, const Endpoint& listen, std::uint64_t socket,
                        Duration linger) {
     constexpr auto pause = std::chrono::microseconds{100};
 #if TEST_TUNNEL_LINUX
     constexpr auto longest = std::chrono::milliseconds{20};
     const auto deadline = Deadline::after(longest);
-    while (socket != 0 && has_socket(server.processes(), socket) && !deadline.passed()) {
+    const auto& tool = server.processes();
+    std::vector<std::uint64_t> own;
+    const auto is_busy = [&] {
+        own = socket_inodes(tool);
+        return contains(own, socket) ||
+               !std::all_of(tool.begin(), tool.end(),
+                            [](const Process& process) { return is_asleep(process.pid()); });
+    };
+    while (is_busy() && !deadline.passed()) {
         if (server.wait_for_end(Deadline{Clock::now() + pause})) {
             return;
         }
     }
-    const bool listens = listens_at(server.processes(), listen);
-    server.wait_for_end(listens ? Deadline{Clock::now() + pause} : Deadline::after(linger));
+    if (!listens_at(tool, own, listen)) {
+        server.wait_for_end(Deadline::after(linger));
+    }
 #else
     static_cast<void>(listen);
     static_cast<void>(socket);

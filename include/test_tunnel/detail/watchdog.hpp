@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX, not C
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "spawn.hpp"
@@ -52,7 +54,8 @@ inline void remove_tree(const std::string& path) noexcept {
 /// the parent-death signal reaches its children, but not theirs.
 class Watchdog {
 public:
-    /// Of this process; started by the first call. A process that was forked off gets its own.
+    /// Of this process; started by the first call, which does not wait until it runs. A process
+    /// that was forked off gets its own.
     static Watchdog& instance() {
         static Watchdog watchdog;
         if (watchdog.owner_ != ::getpid()) {
@@ -64,8 +67,24 @@ public:
     /// A mark for one more tool of this process.
     [[nodiscard]] std::string new_mark() { return fmt::format("{}.{}", mark_, ++tools_); }
 
-    /// Itself, so that it isn't taken for something that a tool left behind.
-    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+    /// Itself, so that it isn't taken for something that a tool left behind. Waits until it runs,
+    /// and is no descendant of this process any more; throws SystemError where it could not start.
+    [[nodiscard]] pid_t pid() {
+        if (starting_ != -1) {
+            retry_eintr([&] { return ::waitpid(starting_, nullptr, 0); });
+            starting_ = -1;
+            const auto answer = std::move(answer_);
+            const auto count =
+                retry_eintr([&] { return ::read(answer.get(), &pid_, sizeof pid_); });
+            if (count != sizeof pid_ || pid_ == -1) {
+                owner_ = -1; // the next call of `instance` tries again
+            }
+        }
+        if (owner_ == -1) {
+            throw SystemError{"start the watchdog", EAGAIN};
+        }
+        return pid_;
+    }
 
     /// Ends this process group, should the harness not do so.
     void guard(pid_t group) {
@@ -125,6 +144,9 @@ private:
 #if TEST_TUNNEL_LINUX
             // Here, so that the watchdog is known by its name from the start.
             ::prctl(PR_SET_NAME, watchdog_name);
+            // An order, or the end, wakes it on the harness's CPU, which shall not wait for it.
+            const sched_param priority{};
+            ::sched_setscheduler(0, SCHED_BATCH, &priority);
 #endif
             const pid_t watching = ::fork();
             if (watching == 0) {
@@ -134,13 +156,8 @@ private:
                 ::write(answer.write_end.get(), &watching, sizeof watching);
             ::_exit(0);
         }
-        answer.write_end.reset(); // so that the answer ends even where there is none
-        retry_eintr([&] { return ::waitpid(between, nullptr, 0); });
-        const auto count =
-            retry_eintr([&] { return ::read(answer.read_end.get(), &pid_, sizeof pid_); });
-        if (count != sizeof pid_ || pid_ == -1) {
-            throw SystemError{"start the watchdog", EAGAIN};
-        }
+        starting_ = between;
+        answer_ = std::move(answer.read_end);
     }
 
     void tell(Order order, std::string_view directory = {}) const {
@@ -220,6 +237,10 @@ private:
 
     pid_t owner_;
     pid_t pid_ = -1;
+    /// The process that starts it; -1 when that has been waited for.
+    pid_t starting_ = -1;
+    /// From which its pid can be read then.
+    UniqueFd answer_;
     std::string mark_;
     unsigned tools_ = 0;
     std::vector<pid_t> groups_;

@@ -3,6 +3,7 @@
 // What TestTunnel does, but for the story of one pair (run_pair.hpp).
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,15 +25,30 @@
 #include "../inline.hpp"
 #include "../listeners.hpp"
 #include "../reported_source.hpp"
+#include "../system.hpp"
 #include "../text.hpp"
 #include "../unread.hpp"
 #include "../verdict.hpp"
+#include "../watchdog.hpp"
 
 namespace test_tunnel {
 
+namespace detail {
+
+/// A seed that nobody has chosen. Of the time: std::random_device asks the processor what it can
+/// do, and a virtual machine takes a tenth of a millisecond to answer.
+inline std::uint32_t new_seed() {
+    const auto now = Clock::now().time_since_epoch().count();
+    std::seed_seq mixed{now & 0xFFFF'FFFF, now >> 32, Clock::rep{::getpid()}};
+    std::array<std::uint32_t, 1> result{};
+    mixed.generate(result.begin(), result.end());
+    return result.front();
+}
+
+} // namespace detail
+
 TEST_TUNNEL_INLINE TestTunnel::TestTunnel(ConfigProg config)
-    : config_{std::move(config)},
-      seed_{config_.seed ? *config_.seed : std::uint64_t{std::random_device{}()}} {
+    : config_{std::move(config)}, seed_{config_.seed ? *config_.seed : detail::new_seed()} {
     if (!config_.log) {
         throw InvalidConfig{"the configuration has no logger (Config::log is null)"};
     }
@@ -87,6 +103,7 @@ TEST_TUNNEL_INLINE Report TestTunnel::run_all() {
 
 TEST_TUNNEL_INLINE std::vector<Pair> TestTunnel::pairs() {
     return observed([&] {
+        detail::Watchdog::instance(); // starts meanwhile
         auto result = discover_pairs(config_);
         const auto how = protocol();
         const auto* const socks4 = std::get_if<Socks4Options>(&how);
@@ -153,12 +170,13 @@ TEST_TUNNEL_INLINE Socket TestTunnel::connect_client(PairRun& run) {
     const auto patience = run.patience_.value_or(config_.timeouts.connect);
     const auto deadline = Deadline::after(patience);
     const auto began = Clock::now();
-    constexpr Duration shortest_pause = std::chrono::microseconds{200};
+    constexpr Duration shortest_pause = std::chrono::microseconds{100};
     constexpr Duration longest_pause = std::chrono::milliseconds{5};
     auto own = run.pair().proxy_listen.client();
     if (run.connections_ > 0) {
         own.port = 0; // on the pair's own port the last connection may still linger
     }
+    const detail::PromptTimers prompt;
     for (;;) {
         auto client = bind_to(config_, own);
         client.set_timeout(run.patience_.value_or(config_.timeouts.io));

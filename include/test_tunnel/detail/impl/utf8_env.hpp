@@ -34,12 +34,14 @@ TEST_TUNNEL_INLINE Environment current_environment() {
     return result;
 }
 
-TEST_TUNNEL_INLINE std::string utf8_locale() {
+namespace detail {
+
+inline std::string find_utf8_locale() {
     static constexpr std::array candidates{
         "C.UTF-8",     "C.utf8",      "en_US.UTF-8", "en_GB.UTF-8", "en_CA.UTF-8", "de_DE.UTF-8",
         "es_ES.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8", "POSIX.UTF-8", "UTF-8"};
     for (const char* name : candidates) {
-        locale_t locale = newlocale(LC_ALL_MASK, name, locale_t{});
+        locale_t locale = newlocale(LC_CTYPE_MASK, name, locale_t{}); // all that is asked for
         if (locale == locale_t{}) {
             continue;
         }
@@ -51,6 +53,13 @@ TEST_TUNNEL_INLINE std::string utf8_locale() {
         }
     }
     return "C";
+}
+
+} // namespace detail
+
+TEST_TUNNEL_INLINE std::string utf8_locale() {
+    static const auto found = detail::find_utf8_locale(); // each attempt reads a dozen files
+    return found;
 }
 
 TEST_TUNNEL_INLINE Environment utf8_environment() {
