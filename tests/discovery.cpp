@@ -469,6 +469,7 @@ TEST_CASE_METHOD(PrivateNetwork,
             find_ports(config, parse_all({"127.0.0.1"})), PortRangeError,
             MessageMatches(ContainsSubstring("first port 6374") &&
                            ContainsSubstring(fmt::format("offset {} is {}", offset, start))));
+        CHECK_THROWS_AS(discover_pairs(config), PortRangeError);
     }
 }
 
@@ -489,10 +490,10 @@ TEST_CASE_METHOD(PrivateNetwork,
     auto config = RecordingLog{}.config();
     config.offset = 65000 - default_first_port;
     auto entry = find_ports(config, parse_all({"127.0.0.1"})).front();
+    entry.reservation = {};
     CHECK(detail::with_fresh_ports(config, entry).svc_port > entry.proxy_port);
     const auto first = entry.svc_port;
     entry.proxy_port = 65534; // one is left, and two are needed
-    entry.reservation = {};
     CHECK(detail::with_fresh_ports(config, entry).svc_port == first);
     entry.proxy_port = 65535;
     CHECK(detail::with_fresh_ports(config, entry).svc_port == first);

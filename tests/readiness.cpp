@@ -510,9 +510,9 @@ TEST_CASE("who takes the connections is found by one question", "[readiness]") {
 TEST_CASE("a process that waits is told from one that works", "[readiness]") {
     const auto waiting = start({"wait"});
     const auto working = start({"spin"});
-    CHECK(support::comes_true([&] { return detail::is_asleep(waiting.pid()); }));
+    CHECK(support::comes_true([&] { return detail::is_at_rest(waiting.pid()); }));
     CHECK(support::comes_true([&] { return detail::name_of(working.pid()) == "child"; }));
-    CHECK_FALSE(detail::is_asleep(working.pid()));
+    CHECK_FALSE(detail::is_at_rest(working.pid()));
 }
 
 TEST_CASE("a process of which one thread works does not sleep", "[readiness]") {
@@ -527,7 +527,7 @@ TEST_CASE("a process of which one thread works does not sleep", "[readiness]") {
         bool slept = false;
         const auto deadline = Deadline::after(100ms);
         while (!slept && !deadline.passed()) {
-            slept = detail::is_asleep(here);
+            slept = detail::is_at_rest(here);
         }
         ::_exit(slept ? 1 : 0);
     }
@@ -555,7 +555,7 @@ TEST_CASE("a process that is not there has neither sockets nor a name", "[readin
     REQUIRE(::waitpid(pid, nullptr, 0) == pid);
     CHECK_FALSE(detail::socket_inodes(pid));
     CHECK_FALSE(detail::has_tcp_socket(pid));
-    CHECK_FALSE(detail::is_asleep(pid));
+    CHECK_FALSE(detail::is_at_rest(pid));
     CHECK(detail::name_of(pid).empty());
     CHECK_FALSE(detail::read_proc(fmt::format("/proc/{}/stat", pid)));
 }

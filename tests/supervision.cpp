@@ -5,13 +5,13 @@
 #include <test_tunnel/process.hpp>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction is POSIX, not C
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -296,10 +297,27 @@ TEST_CASE("tools end with their harness although a process that it has forked li
 
 TEST_CASE("the watchdog is no child of the harness", "[supervision]") {
     REQUIRE(start({"exit", "0"}).wait(soon()));
-    const pid_t watchdog = detail::Watchdog::instance().pid();
-    CHECK(is_alive(watchdog));
+    CHECK(is_alive(detail::Watchdog::instance().pid()));
     CHECK_FALSE(has_children());
-    CHECK(::sched_getscheduler(watchdog) == SCHED_BATCH); // it takes no CPU from the harness
+}
+
+TEST_CASE("the watchdog has been waited for when the time to start is over", "[supervision]") {
+    { const detail::Watchdog::Start meanwhile; }
+    CHECK_FALSE(has_children());
+    CHECK(is_alive(detail::Watchdog::instance().pid()));
+}
+
+TEST_CASE("threads that start their first tools at once share a watchdog", "[supervision]") {
+    std::array<pid_t, 4> watchdogs{};
+    std::vector<std::thread> threads;
+    for (auto& watchdog : watchdogs) {
+        threads.emplace_back([&watchdog] { watchdog = detail::Watchdog::instance().pid(); });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    CHECK(std::count(watchdogs.begin(), watchdogs.end(), watchdogs.front()) == 4);
+    CHECK(watchdogs.front() > 0);
 }
 
 TEST_CASE("the watchdog holds no descriptor of the harness", "[supervision]") {

@@ -17,6 +17,8 @@
 #include <optional>
 #include <string>
 
+#include "support/child.hpp"
+
 using namespace test_tunnel;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
@@ -54,6 +56,11 @@ TEST_CASE("a temporary directory is private and goes with all that is in it", "[
     }
     CHECK_FALSE(fs::exists(path));
     CHECK(fs::exists("/usr/bin"));
+}
+
+TEST_CASE("a temporary directory leaves no child", "[temp_dir]") {
+    { const TempDir directory; }
+    CHECK_FALSE(support::has_children());
 }
 
 TEST_CASE("a file is written with the mode that is asked for", "[temp_dir]") {

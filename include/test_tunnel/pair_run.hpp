@@ -251,8 +251,8 @@ private:
     int starts_ = 0;
     int connections_ = 0;
     bool discarded_ = false;
-    /// The inode of the tool's end of its last connection to the server; 0 where it is not known.
-    std::uint64_t tool_socket_ = 0;
+    /// Of the tool's last connection to the server, where it comes from, and where it goes.
+    std::optional<std::pair<Endpoint, Endpoint>> tool_end_;
     // What has been learnt about the tool.
     /// Whether it connects onwards only when the client has spoken.
     std::optional<bool> speaks_first_;

@@ -334,7 +334,7 @@ inline void serve(Descriptor client, const Settings& settings) {
         ::_exit(5);
     }
     static std::atomic<int> served = 0;
-    if (is("exits-after-work") && ++served == 2) {
+    if ((is("exits-after-work") || is("ends-with-worker")) && ++served == 2) {
         for (const auto end = Clock::now() + 5ms; Clock::now() < end;) {
         }
         ::_exit(5);

@@ -121,6 +121,13 @@ void start() {
     if (is("helper")) {
         start_helper();
     }
+    if (is("ends-with-worker")) {
+        const pid_t worker = ::fork();
+        if (worker != 0) {
+            ::waitpid(worker, nullptr, 0);
+            ::_exit(5);
+        }
+    }
     if (is("alarms")) {
         std::fputs("==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1\n", stderr);
     }

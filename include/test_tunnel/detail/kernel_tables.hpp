@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <limits.h> // NOLINT(modernize-deprecated-headers): PATH_MAX is POSIX, not C
 #include <sys/types.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -129,6 +128,22 @@ inline std::vector<TcpSocket> tcp_sockets() {
     return result;
 }
 
+/// The inode of a socket among a process's descriptors, by its path in /proc; nothing where it is
+/// none, or this user may not know.
+inline std::optional<std::uint64_t> socket_inode(const std::string& path) {
+    std::array<char, 64> target{};
+    const auto length = ::readlink(path.c_str(), target.data(), target.size());
+    constexpr std::string_view prefix = "socket:[";
+    const std::string_view text{target.data(),
+                                static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
+    if (!text.starts_with(prefix)) {
+        return std::nullopt;
+    }
+    std::uint64_t inode = 0;
+    std::from_chars(text.data() + prefix.size(), text.data() + text.size(), inode);
+    return inode;
+}
+
 /// The inodes of all sockets of a process; nothing where this user may not know.
 inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     const auto directory = fmt::format("/proc/{}/fd", pid);
@@ -137,59 +152,88 @@ inline std::optional<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     }
     std::vector<std::uint64_t> result;
     for (const int fd : numbers_in(directory)) {
-        std::array<char, 64> target{};
-        const auto length =
-            ::readlink(fmt::format("{}/{}", directory, fd).c_str(), target.data(), target.size());
-        constexpr std::string_view prefix = "socket:[";
-        const std::string_view text{target.data(),
-                                    static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
-        std::uint64_t inode = 0;
-        if (text.starts_with(prefix)) {
-            std::from_chars(text.data() + prefix.size(), text.data() + text.size(), inode);
-            result.push_back(inode);
+        if (const auto inode = socket_inode(fmt::format("{}/{}", directory, fd))) {
+            result.push_back(*inode);
         }
     }
     return result;
 }
 
-/// Whether a process has a TCP socket; false where this user may not know.
-inline bool has_tcp_socket(pid_t pid) {
-    const auto directory = fmt::format("/proc/{}/fd", pid);
-    const auto all = numbers_in(directory);
-    return std::any_of(all.begin(), all.end(), [&](int fd) {
-        std::array<char, 64> protocol{}; // "TCP", "TCPv6", "MPTCP"; there is none but of a socket
-        const auto length = ::getxattr(fmt::format("{}/{}", directory, fd).c_str(),
-                                       "system.sockprotoname", protocol.data(), protocol.size());
-        return length > 0 &&
-               std::string_view{protocol.data()}.find("TCP") != std::string_view::npos;
-    });
+/// The children of a process: of all of its threads, adopted ones too, and zombies.
+inline std::vector<pid_t> children_of(pid_t pid) {
+    std::vector<pid_t> result;
+    const auto threads = fmt::format("/proc/{}/task", pid);
+    for (const pid_t thread : numbers_in(threads)) {
+        const auto list = read_proc(fmt::format("{}/{}/children", threads, thread));
+        std::string_view rest{list ? *list : std::string_view{}};
+        for (auto word = next_word(rest); !word.empty(); word = next_word(rest)) {
+            pid_t child = 0;
+            std::from_chars(word.data(), word.data() + word.size(), child);
+            result.push_back(child);
+        }
+    }
+    return result;
 }
 
-/// What follows the name in a process's, or a thread's, `stat` (proc_pid_stat(5)): its state first.
-inline std::string after_name(const std::string& path) {
+/// A process and all that stem from it, each behind those that stem from itself.
+inline std::vector<pid_t> family_of(pid_t pid) {
+    std::vector<pid_t> result;
+    for (const pid_t child : children_of(pid)) {
+        const auto family = family_of(child);
+        result.insert(result.end(), family.begin(), family.end());
+    }
+    result.push_back(pid);
+    return result;
+}
+
+/// What is known of a process, or thread, by the path of its `stat` (proc_pid_stat(5)).
+struct ProcessState {
+    /// 'S' where it waits for something; 0 where it is not there.
+    char letter = 0;
+    pid_t parent = 0;
+    /// Whether it is ending, or has ended.
+    bool ends = false;
+    /// As of wait(2), where this user may know.
+    int status = 0;
+};
+
+inline ProcessState state_of(const std::string& path) {
     const auto line = read_proc(path).value_or("");
     // "7 (name) S 1": the name may have parentheses and spaces in it.
     const auto name_end = line.rfind(')');
-    return name_end == std::string::npos ? "" : line.substr(name_end + 1);
+    if (name_end == std::string::npos) {
+        return {};
+    }
+    auto rest = std::string_view{line}.substr(name_end + 1);
+    std::array<long long, 50> numbers{}; // from the 3rd column on
+    const auto letter = next_word(rest);
+    for (std::size_t i = 1; i < numbers.size(); ++i) {
+        const auto word = next_word(rest);
+        std::from_chars(word.data(), word.data() + word.size(), numbers.at(i));
+    }
+    constexpr long long exiting = 4; // PF_EXITING
+    return {.letter = letter.empty() ? '\0' : letter.front(),
+            .parent = static_cast<pid_t>(numbers[1]),
+            .ends = (numbers[6] & exiting) != 0,
+            .status = static_cast<int>(numbers[49])};
 }
 
 /// The parent of a process; 0 where it has none, or is not there.
 inline pid_t parent_of(pid_t pid) {
-    const auto status = after_name(fmt::format("/proc/{}/stat", pid));
-    std::string_view rest{status};
-    next_word(rest);
-    const auto word = next_word(rest);
-    pid_t parent = 0;
-    std::from_chars(word.data(), word.data() + word.size(), parent);
-    return parent;
+    return state_of(fmt::format("/proc/{}/stat", pid)).parent;
 }
 
-/// Whether every thread of a process waits for something; false where that can't be known.
-inline bool is_asleep(pid_t pid) {
-    const auto directory = fmt::format("/proc/{}/task", pid);
-    const auto threads = numbers_in(directory);
+/// Whether a process ends well, or every thread of it waits for something; false where that can't
+/// be known.
+inline bool is_at_rest(pid_t pid) {
+    const auto process = fmt::format("/proc/{}", pid);
+    const auto whole = state_of(process + "/stat"); // a thread's own status is set later
+    if (whole.ends) {
+        return whole.status == 0;
+    }
+    const auto threads = numbers_in(process + "/task");
     return !threads.empty() && std::all_of(threads.begin(), threads.end(), [&](pid_t thread) {
-        return after_name(fmt::format("{}/{}/stat", directory, thread)).starts_with(" S");
+        return state_of(fmt::format("{}/task/{}/stat", process, thread)).letter == 'S';
     });
 }
 

@@ -49,13 +49,13 @@ inline std::optional<pid_t> holder_of(std::uint64_t inode) {
     return std::nullopt;
 }
 
-/// The inodes of all sockets of the tool's processes, as far as this user may know.
-inline std::vector<std::uint64_t> socket_inodes(const std::vector<Process>& tool) {
-    std::vector<std::uint64_t> result;
+/// The processes of the tool that run, and those that stem from them; each behind these.
+inline std::vector<pid_t> pids_of(const std::vector<Process>& tool) {
+    std::vector<pid_t> result;
     for (const auto& process : tool) {
-        const auto inodes = socket_inodes(process.pid());
-        if (inodes) {
-            result.insert(result.end(), inodes->begin(), inodes->end());
+        if (!process.status()) {
+            const auto family = family_of(process.pid());
+            result.insert(result.end(), family.begin(), family.end());
         }
     }
     return result;
@@ -63,7 +63,12 @@ inline std::vector<std::uint64_t> socket_inodes(const std::vector<Process>& tool
 
 /// From the kernel's tables, without a connection that would use up a tool that takes only one.
 inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint& wanted) {
-    const auto own = socket_inodes(tool);
+    std::vector<std::uint64_t> own;
+    for (const pid_t pid : pids_of(tool)) {
+        if (const auto inodes = socket_inodes(pid)) {
+            own.insert(own.end(), inodes->begin(), inodes->end());
+        }
+    }
     const auto stems_from_tool = [&](pid_t pid) {
         return std::any_of(tool.begin(), tool.end(), [&](const Process& process) {
             return pid == process.pid() || stems_from(pid, process.pid(), process.mark());
@@ -76,8 +81,8 @@ inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint
         } else if (takes_connections(socket.local, wanted)) {
             const auto holder = holder_of(socket.inode);
             if (!holder || stems_from_tool(*holder)) {
-                // Behind a wrapper, or in a worker; or of a user that this one may not look into,
-                // and who but the tool, which has been told to listen there, would that be?
+                // Its parents are gone; or of a user that this one may not look into, and who but
+                // the tool, which has been told to listen there, would that be?
                 result.own.push_back(socket.local);
             } else {
                 result.stranger = fmt::format("{} (process {}) at {}", name_of(*holder), *holder,
@@ -88,22 +93,12 @@ inline Listeners find_listeners(const std::vector<Process>& tool, const Endpoint
     return result;
 }
 
-/// Whether the tool, whose sockets are `own`, or somebody of whom that can't be known, takes the
-/// connections to `wanted`.
-inline bool listens_at(const std::vector<Process>& tool, const std::vector<std::uint64_t>& own,
-                       const Endpoint& wanted) {
-    const auto taker = SockDiag::listener(wanted); // one question, and not all of the tables
-    if (taker && contains(own, taker->inode)) {
-        return true;
-    }
-    const auto all = find_listeners(tool, wanted).own;
-    return std::any_of(all.begin(), all.end(), [&](const Endpoint& endpoint) {
+/// Whether the tool, or somebody of whom that can't be known, takes the connections to `wanted`.
+inline bool listens_at(const std::vector<Process>& tool, const Endpoint& wanted) {
+    const auto own = find_listeners(tool, wanted).own;
+    return std::any_of(own.begin(), own.end(), [&](const Endpoint& endpoint) {
         return takes_connections(endpoint, wanted);
     });
-}
-
-inline bool listens_at(const std::vector<Process>& tool, const Endpoint& wanted) {
-    return listens_at(tool, socket_inodes(tool), wanted);
 }
 
 #else

@@ -91,27 +91,22 @@ private:
     Bound try_port(const Address& address, std::uint16_t port) {
         // The port must be free on every address: the clients' addresses are not known yet, and an
         // ended connection on one of them would be in the way too.
+        const auto family = address.family();
         const auto everywhere = Address::from_packed(std::string(address.packed().size(), '\0'));
-        const auto bound = probe({everywhere, port});
-        return bound == Bound::port_taken ? bound : probe({address, port});
-    }
-
-    Bound probe(const Endpoint& endpoint) {
-        if (!unbound_ || unbound_->first != endpoint.address.family()) {
-            const auto family = endpoint.address.family();
+        if (!unbound_ || unbound_->first != family) {
             unbound_.emplace(family, Socket{family});
         }
-        const auto bound = try_bind(unbound_->second, endpoint);
-        if (bound == Bound::yes) {
-            unbound_.reset();
+        if (try_bind(unbound_->second, {everywhere, port}) == Bound::port_taken) {
+            return Bound::port_taken;
         }
-        return bound;
+        unbound_.reset();
+        return try_bind(Socket{family}, {address, port});
     }
 
     std::string origin_;
     int next_ = 0;
     int block_ = -1;
-    /// For the next attempt: after one that failed it is as good as new.
+    /// For the next attempt to bind a port everywhere: it has not been bound where one was taken.
     std::optional<std::pair<Family, Socket>> unbound_;
     std::vector<PortLock> locks_;
 };

@@ -113,19 +113,24 @@ inline AddrPort with_one_client(AddrPort entry, std::vector<Address> avoided) {
     }
 }
 
-/// `find_ports` behind this port: on the way to it there are those that a run has given out, and
-/// that its connections linger on. Where too few are left up to the last, from the first one again.
-inline std::vector<AddrPort> find_ports_behind(int port, const Config& config,
-                                               const std::vector<Address>& addresses) {
+/// The first port for `find_ports` to go on with: on the way to it there are those that a run has
+/// been given already, and that its connections linger on.
+inline int port_behind(const AddrPort& entry, const Config& config) {
+    return entry.proxy_port + 1 - config.offset;
+}
+
+/// `find_ports`, and where too few are left up to the last port, from the usual first one.
+inline std::vector<AddrPort> find_ports_from(int first_port, const Config& config,
+                                             const std::vector<Address>& addresses) {
     try {
-        return find_ports(config, addresses, port + 1 - config.offset);
+        return find_ports(config, addresses, first_port);
     } catch (const PortRangeError&) {
         return find_ports(config, addresses);
     }
 }
 
 inline AddrPort with_fresh_ports(const Config& config, const AddrPort& entry) {
-    auto found = find_ports_behind(entry.proxy_port, config, {entry.address});
+    auto found = find_ports_from(port_behind(entry, config), config, {entry.address});
     if (found.empty()) {
         throw NoCombinations{fmt::format("{} can't be bound any more", entry.address)};
     }

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <array>
@@ -162,6 +163,34 @@ inline std::vector<TcpSocket> listening_sockets() {
     auto result = tcp_sockets();
     std::erase_if(result, [](const TcpSocket& socket) { return !socket.listens; });
     return result;
+}
+
+/// Whether a process has a TCP socket in this network; false where this user may not know.
+inline bool has_tcp_socket(pid_t pid) {
+    const auto directory = fmt::format("/proc/{}/fd", pid);
+    std::vector<std::uint64_t> nameless;
+    for (const int fd : numbers_in(directory)) {
+        const auto path = fmt::format("{}/{}", directory, fd);
+        const auto inode = socket_inode(path);
+        if (!inode) {
+            continue;
+        }
+        std::array<char, 64> name{}; // "TCP", "TCPv6", "MPTCP"
+        const auto length =
+            ::getxattr(path.c_str(), "system.sockprotoname", name.data(), name.size());
+        if (length <= 0) {
+            nameless.push_back(*inode); // not every kernel has names for them
+        } else if (std::string_view{name.data(), static_cast<std::size_t>(length)}.find("TCP") !=
+                   std::string_view::npos) {
+            return true;
+        }
+    }
+    const auto is_among = [&](const std::vector<TcpSocket>& sockets) {
+        return std::any_of(sockets.begin(), sockets.end(), [&](const TcpSocket& socket) {
+            return std::find(nameless.begin(), nameless.end(), socket.inode) != nameless.end();
+        });
+    };
+    return !nameless.empty() && (is_among(listening_sockets()) || is_among(tcp_sockets()));
 }
 
 } // namespace test_tunnel::detail

@@ -45,21 +45,6 @@ inline void adopt_orphans() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
-/// All children of this process: of all of its threads, adopted ones too, and zombies.
-inline std::vector<pid_t> children() {
-    std::vector<pid_t> result;
-    for (const pid_t thread : numbers_in("/proc/self/task")) {
-        const auto list = read_proc(fmt::format("/proc/self/task/{}/children", thread));
-        std::string_view rest{list ? *list : std::string_view{}};
-        for (auto word = next_word(rest); !word.empty(); word = next_word(rest)) {
-            pid_t pid = 0;
-            std::from_chars(word.data(), word.data() + word.size(), pid);
-            result.push_back(pid);
-        }
-    }
-    return result;
-}
-
 /// The value of `tool_mark` in the environment that a process was started with. A zombie has none,
 /// and some programs overwrite it to show a title.
 inline std::optional<std::string> marks_of(pid_t pid) {
@@ -85,7 +70,7 @@ inline bool has_mark(std::string_view marks, std::string_view mark) {
 
 /// Whether a process stems from the tool with this group and mark.
 inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
-    auto& watchdog = Watchdog::instance();
+    const auto& watchdog = Watchdog::instance();
     if (watchdog.guards(pid) || pid == watchdog.pid()) {
         return false;
     }
@@ -112,7 +97,7 @@ inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
 /// The processes that a tool has left to this process; those that have ended are reaped.
 inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
     std::vector<Straggler> result;
-    for (const pid_t pid : children()) {
+    for (const pid_t pid : children_of(::getpid())) {
         if (stems_from(pid, group, mark) && ::waitpid(pid, nullptr, WNOHANG) == 0) {
             result.push_back({pid, name_of(pid)});
         }

@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../address.hpp"
@@ -14,6 +15,7 @@
 #include "../server.hpp"
 #include "../traits.hpp"
 #include "listeners.hpp"
+#include "system.hpp"
 #include "text.hpp"
 
 namespace test_tunnel::detail {
@@ -38,49 +40,36 @@ inline std::vector<Endpoint> listens_elsewhere(const Server& server, const Endpo
     return own;
 }
 
-/// By what the kernel knows the tool's end of a connection: the inode of the socket; 0 where that
-/// can't be known.
-inline std::uint64_t tool_socket(const Endpoint& source, const Endpoint& target) {
-#if TEST_TUNNEL_LINUX
-    const auto found = SockDiag::connection(source, target);
-    return found ? found->inode : 0;
-#else
-    static_cast<void>(source);
-    static_cast<void>(target);
-    return 0;
-#endif
-}
-
 /// Lets a tool finish with the connection that has just been closed, so that it is no matter of
-/// chance whether one that ends then, or crashes, is seen to do so: waits, for a moment, until its
-/// process has closed the connection's `socket` and sleeps again. One that listens no more then
-/// will end by itself, and has `linger` for it.
-inline void let_settle(Server& server, const Endpoint& listen, std::uint64_t socket,
-                       Duration linger) {
-    constexpr auto pause = std::chrono::microseconds{100};
+/// chance whether one that ends then, or crashes, is seen to do so: waits, for a moment, until it
+/// has closed its own `end` of it (from, to), and all of its processes wait for something else or
+/// end well. One that listens no more then will end by itself, and has `linger` for it.
+inline void let_settle(Server& server, const Endpoint& listen,
+                       const std::optional<std::pair<Endpoint, Endpoint>>& end, Duration linger) {
 #if TEST_TUNNEL_LINUX
     constexpr auto longest = std::chrono::milliseconds{20};
+    constexpr auto pause = std::chrono::microseconds{30};
+    const PromptTimers prompt;
     const auto deadline = Deadline::after(longest);
-    const auto& tool = server.processes();
-    std::vector<std::uint64_t> own;
     const auto is_busy = [&] {
-        own = socket_inodes(tool);
-        return contains(own, socket) ||
-               !std::all_of(tool.begin(), tool.end(),
-                            [](const Process& process) { return is_asleep(process.pid()); });
+        const auto socket = end ? SockDiag::connection(end->first, end->second) : std::nullopt;
+        const bool is_open = socket && socket->inode != 0;
+        const auto pids = pids_of(server.processes());
+        return is_open || !std::all_of(pids.begin(), pids.end(), is_at_rest);
     };
     while (is_busy() && !deadline.passed()) {
         if (server.wait_for_end(Deadline{Clock::now() + pause})) {
             return;
         }
     }
-    if (!listens_at(tool, own, listen)) {
+    if (!SockDiag::listener(listen) && !listens_at(server.processes(), listen)) {
         server.wait_for_end(Deadline::after(linger));
     }
 #else
     static_cast<void>(listen);
-    static_cast<void>(socket);
-    server.wait_for_end(Deadline::after(std::min<Duration>(linger, 10 * pause)));
+    static_cast<void>(end);
+    constexpr auto moment = std::chrono::milliseconds{1};
+    server.wait_for_end(Deadline::after(std::min<Duration>(linger, moment)));
 #endif
 }
 

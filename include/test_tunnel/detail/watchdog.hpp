@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,37 +55,33 @@ inline void remove_tree(const std::string& path) noexcept {
 /// the parent-death signal reaches its children, but not theirs.
 class Watchdog {
 public:
-    /// Of this process; started by the first call, which does not wait until it runs. A process
-    /// that was forked off gets its own.
+    /// Of this process; the first call starts it and waits until it runs. A process that was forked
+    /// off gets its own. Throws SystemError where it can't start.
     static Watchdog& instance() {
-        static Watchdog watchdog;
-        if (watchdog.owner_ != ::getpid()) {
-            watchdog = Watchdog{};
-        }
+        auto& watchdog = started();
+        watchdog.await_start();
         return watchdog;
     }
+
+    /// Starts the one of this process when it begins to live, and waits for it at its end.
+    class Start {
+    public:
+        Start() { started(); }
+        ~Start() {
+            try {
+                started().await_start();
+            } catch (const SystemError&) { // who needs it gets told
+            }
+        }
+        Start(const Start&) = delete;
+        Start& operator=(const Start&) = delete;
+    };
 
     /// A mark for one more tool of this process.
     [[nodiscard]] std::string new_mark() { return fmt::format("{}.{}", mark_, ++tools_); }
 
-    /// Itself, so that it isn't taken for something that a tool left behind. Waits until it runs,
-    /// and is no descendant of this process any more; throws SystemError where it could not start.
-    [[nodiscard]] pid_t pid() {
-        if (starting_ != -1) {
-            retry_eintr([&] { return ::waitpid(starting_, nullptr, 0); });
-            starting_ = -1;
-            const auto answer = std::move(answer_);
-            const auto count =
-                retry_eintr([&] { return ::read(answer.get(), &pid_, sizeof pid_); });
-            if (count != sizeof pid_ || pid_ == -1) {
-                owner_ = -1; // the next call of `instance` tries again
-            }
-        }
-        if (owner_ == -1) {
-            throw SystemError{"start the watchdog", EAGAIN};
-        }
-        return pid_;
-    }
+    /// Itself, so that it isn't taken for something that a tool left behind.
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
     /// Ends this process group, should the harness not do so.
     void guard(pid_t group) {
@@ -115,6 +112,31 @@ private:
         /// Of the directory's name that follows.
         std::size_t length = 0;
     };
+
+    static Watchdog& started() {
+        static Watchdog watchdog;
+        if (watchdog.owner_ != ::getpid()) {
+            watchdog = Watchdog{};
+        }
+        return watchdog;
+    }
+
+    /// Until it is no descendant of this process any more.
+    void await_start() {
+        static std::mutex mutex;
+        const std::lock_guard lock{mutex};
+        if (starting_ == -1) {
+            return;
+        }
+        retry_eintr([&] { return ::waitpid(starting_, nullptr, 0); });
+        starting_ = -1;
+        const auto answer = std::move(answer_);
+        const auto count = retry_eintr([&] { return ::read(answer.get(), &pid_, sizeof pid_); });
+        if (count != sizeof pid_ || pid_ == -1) {
+            owner_ = -1; // the next call of `started` tries again
+            throw SystemError{"start the watchdog", EAGAIN};
+        }
+    }
 
     Watchdog() : owner_{::getpid()} {
         mark_ = fmt::format("{}-{}", owner_,

@@ -58,7 +58,7 @@ TEST_TUNNEL_INLINE void PairRun::start() {
         detail::wait_for({}, Deadline::after(moment), watch().lock().get(), "the tool to be ready");
     }
     connections_ = 0;
-    tool_socket_ = 0;
+    tool_end_.reset();
 }
 
 TEST_TUNNEL_INLINE Server& PairRun::server() {
@@ -218,8 +218,7 @@ TEST_TUNNEL_INLINE void PairRun::settle() {
         return;
     }
     step("afterwards", "the tool runs on when its connections have ended");
-    detail::let_settle(*server_, pair_.proxy_listen.listen(), tool_socket_,
-                       config().timeouts.linger);
+    detail::let_settle(*server_, pair_.proxy_listen.listen(), tool_end_, config().timeouts.linger);
     if (server_->running()) {
         return;
     }

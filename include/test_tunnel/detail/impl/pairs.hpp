@@ -142,14 +142,14 @@ TEST_TUNNEL_INLINE std::vector<Pair> discover_pairs(const Config& config) {
     constexpr std::size_t wanted_clients = 3;
     const auto addresses = get_addresses(config);
     std::vector<AddrPort> usable;
-    int last_port = default_first_port + config.offset - 1;
+    int first_port = default_first_port;
     for (const auto family : {Family::ipv4, Family::ipv6}) {
         const auto candidates = detail::candidates(addresses, family);
         const auto deadline = Deadline::after(config.timeouts.connect);
         std::size_t found = 0;
         const auto look_at = [&](const std::vector<Address>& some) {
-            const auto ports = detail::find_ports_behind(last_port, config, some);
-            last_port = ports.empty() ? last_port : ports.back().proxy_port;
+            const auto ports = detail::find_ports_from(first_port, config, some);
+            first_port = ports.empty() ? first_port : detail::port_behind(ports.back(), config);
             for (auto& entry : find_pairs(config, ports, wanted, wanted_clients)) {
                 config.log->info(fmt::format("{} can be reached from {}", entry.address,
                                              detail::joined(entry.clients, ", ")));

@@ -198,8 +198,7 @@ TEST_TUNNEL_INLINE Process Process::spawn(SpawnOptions options) {
     }
     plan.argv = std::move(options.argv);
     auto& watchdog = detail::Watchdog::instance();
-    static_cast<void>(watchdog.pid());
-    detail::adopt_orphans(); // the watchdog is none any more
+    detail::adopt_orphans(); // the watchdog is none
     state->mark = watchdog.new_mark();
     // A harness may be under test itself: what it starts stems from both, whatever environment is
     // asked for.

@@ -103,7 +103,7 @@ TEST_TUNNEL_INLINE Report TestTunnel::run_all() {
 
 TEST_TUNNEL_INLINE std::vector<Pair> TestTunnel::pairs() {
     return observed([&] {
-        detail::Watchdog::instance(); // starts meanwhile
+        const detail::Watchdog::Start meanwhile;
         auto result = discover_pairs(config_);
         const auto how = protocol();
         const auto* const socks4 = std::get_if<Socks4Options>(&how);
@@ -290,7 +290,7 @@ TEST_TUNNEL_INLINE Socket TestTunnel::accept(PairRun& run, Socket& client) {
     }
     auto server = run.listener().accept();
     run.open_server(server, client.local());
-    run.tool_socket_ = detail::tool_socket(server.peer(), server.local());
+    run.tool_end_.emplace(server.peer(), server.local());
     return server;
 }
 

@@ -41,7 +41,7 @@ inline std::string find_utf8_locale() {
         "C.UTF-8",     "C.utf8",      "en_US.UTF-8", "en_GB.UTF-8", "en_CA.UTF-8", "de_DE.UTF-8",
         "es_ES.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8", "POSIX.UTF-8", "UTF-8"};
     for (const char* name : candidates) {
-        locale_t locale = newlocale(LC_CTYPE_MASK, name, locale_t{}); // all that is asked for
+        locale_t locale = newlocale(LC_ALL_MASK, name, locale_t{});
         if (locale == locale_t{}) {
             continue;
         }
