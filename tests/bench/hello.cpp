@@ -55,16 +55,18 @@ void run(int rounds) {
     Series bare_start{.argv = {BARE_MINIMUM, "nothing"}};
     Series python{.argv = words_of(std::getenv("PYTHON_ANCESTOR"))}; // NOLINT(concurrency-*)
     for (int round = 0; round < rounds; ++round) {
-        for (auto* const series : {&hello, &bare, &start, &bare_start, &python}) {
-            if (series->argv.empty()) {
-                continue;
-            }
+        for (auto* const series : {&hello, &bare, &start, &bare_start}) {
             run_once(*series);
             if (round == 0) { // the first run of each reads its files from the disk
                 *series = {.argv = series->argv};
                 run_once(*series);
             }
         }
+    }
+    // Apart: it sleeps for four seconds, and what runs behind it finds nothing in the caches.
+    constexpr int most_rounds = 11;
+    for (int round = 0; !python.argv.empty() && round < std::min(rounds, most_rounds); ++round) {
+        run_once(python);
     }
     const auto wall = median(hello.wall);
     const auto text = [](double value) { return fmt::format("{:.1f} ms", value); };
