@@ -96,13 +96,24 @@ inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
 
 /// The processes that a tool has left to this process; those that have ended are reaped.
 inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
-    std::vector<Straggler> result;
-    for (const pid_t pid : children_of(::getpid())) {
-        if (stems_from(pid, group, mark) && ::waitpid(pid, nullptr, WNOHANG) == 0) {
-            result.push_back({pid, name_of(pid)});
+    for (;;) {
+        std::vector<Straggler> result;
+        bool any_reaped = false;
+        for (const pid_t pid : children_of(::getpid())) {
+            if (!stems_from(pid, group, mark)) {
+                continue;
+            }
+            const pid_t reaped = ::waitpid(pid, nullptr, WNOHANG);
+            any_reaped = any_reaped || reaped == pid;
+            if (reaped == 0) {
+                result.push_back({pid, name_of(pid)});
+            }
+        }
+        // One that has ended since the children were read has left its own to this process.
+        if (!any_reaped) {
+            return result;
         }
     }
-    return result;
 }
 
 /// Sends SIGTERM to the children that a wrapper, which ran `program` and has died of that signal,
