@@ -509,9 +509,10 @@ TEST_CASE("who takes the connections is found by one question", "[readiness]") {
 
 TEST_CASE("a process that waits is told from one that works", "[readiness]") {
     const auto waiting = start({"wait"});
-    const auto working = start({"spin"});
+    Server server{start({"ready", "spin"})};
+    server.await_output("ready", long_time);
+    const auto& working = server.processes().front();
     CHECK(support::comes_true([&] { return detail::is_at_rest(waiting.pid()); }));
-    CHECK(support::comes_true([&] { return detail::name_of(working.pid()) == "child"; }));
     CHECK_FALSE(detail::is_at_rest(working.pid()));
 }
 

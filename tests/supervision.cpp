@@ -520,6 +520,14 @@ TEST_CASE("a child of a child is ended with the tool", "[supervision]") {
     CHECK_FALSE(has_children());
 }
 
+TEST_CASE("what leaves orphans without end is ended with the tool", "[supervision]") {
+    auto process =
+        Process::spawn({.argv = {"/bin/sh", "-c", "while :; do (true &); done & exit 0"}});
+    REQUIRE(process.wait(soon()));
+    CHECK_FALSE(process.left_behind().empty());
+    CHECK(all_have_ended());
+}
+
 TEST_CASE("a child that is stopped by SIGSTOP is ended with the tool", "[supervision]") {
     const Straggling straggling;
     auto process = start(straggling.words({"fork", "leave-group"}, {"stop"}), straggling.await());

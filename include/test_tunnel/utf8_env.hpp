@@ -14,7 +14,7 @@ using Environment = std::map<std::string, std::string>;
 Environment current_environment();
 
 /// The first of C.UTF-8, en_US.UTF-8 and some other common ones that this system really has and
-/// whose encoding is UTF-8; "C" where it has none of them. Starts no process.
+/// whose encoding is UTF-8; "C" where it has none of them. Found out once. Starts no process.
 std::string utf8_locale();
 
 /// The environment of this process with `LC_ALL` set to `utf8_locale()` and `LANGUAGE` empty, so

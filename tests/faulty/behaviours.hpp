@@ -174,7 +174,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"never-ends", "fault", all, "hello", "passes no end of stream on"},
     {"exits-after-transfer", "fault", all, "hello", "ends with status 5 after a connection"},
     {"exits-after-work", "fault", all, "hello", "works on after the second connection, and ends with status 5 then"},
-    {"ends-with-worker", "fault", all, "hello", "the same, of a worker, and its parent ends with status 5 then"},
+    {"ends-with-worker", "fault", all, "hello", "its worker works on after the second connection and ends, and it ends with status 5 then"},
     {"crashes-after-transfer", "fault", all, "hello", "crashes after a connection"},
 
     // Data, many

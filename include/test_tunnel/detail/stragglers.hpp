@@ -96,7 +96,8 @@ inline bool stems_from(pid_t pid, pid_t group, std::string_view mark) {
 
 /// The processes that a tool has left to this process; those that have ended are reaped.
 inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
-    for (;;) {
+    constexpr int most_rounds = 100; // for those that leave one another without end
+    for (int round = 0;; ++round) {
         std::vector<Straggler> result;
         bool any_reaped = false;
         for (const pid_t pid : children_of(::getpid())) {
@@ -110,7 +111,7 @@ inline std::vector<Straggler> stragglers(pid_t group, std::string_view mark) {
             }
         }
         // One that has ended since the children were read has left its own to this process.
-        if (!any_reaped) {
+        if (!any_reaped || !result.empty() || round == most_rounds) {
             return result;
         }
     }

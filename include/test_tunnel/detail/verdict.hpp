@@ -62,6 +62,7 @@ inline void let_settle(Server& server, const Endpoint& listen,
             return;
         }
     }
+    // One question, and all of the tables only where that has no answer.
     if (!SockDiag::listener(listen) && !listens_at(server.processes(), listen)) {
         server.wait_for_end(Deadline::after(linger));
     }
