@@ -222,6 +222,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     // Pressure
     {"unbounded-up", "fault", all, "flow.pressure.up", "reads from the client without bound (256 MiB)"},
     {"unbounded-down", "fault", all, "flow.pressure.down", "reads from the server without bound (256 MiB)"},
+    {"unbounded-at-times", "fault", all, "flow.pressure.up", "reads without bound, and computes for 60 ms every 8 MiB"},
     {"drops-under-pressure-up", "fault", all, "flow.pressure.up", "drops what a server that has stopped reading does not take"},
     {"drops-under-pressure-down", "fault", all, "flow.pressure.down", "drops what a client that has stopped reading does not take"},
     {"never-resumes-up", "fault", all, "flow.pressure.up", "writes no more to a server that had stopped reading"},

@@ -79,7 +79,8 @@ private:
 };
 
 inline std::size_t Pipe::limit() const {
-    if (is(up ? Name{"unbounded-up"} : Name{"unbounded-down"})) {
+    if (is(up ? Name{"unbounded-up"} : Name{"unbounded-down"}) ||
+        (up && is("unbounded-at-times"))) {
         return std::size_t{256} << 20;
     }
     if (is("latency")) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../check.hpp"
+#include "../detail/verdict.hpp"
 #include "../pair_run.hpp"
 #include "fill.hpp"
 #include "sides.hpp"
@@ -84,8 +85,8 @@ inline bool answer(PairRun& run, Stream& stream, std::size_t size) {
 /// Nobody writes: whether the stream ends all the same. Anything else must not come.
 inline bool ends_in_silence(PairRun& run, Socket& reader, Duration duration) {
     const auto watch = lenient(run);
-    if (!detail::wait_for_socket(reader.event(POLLIN), Deadline{Clock::now() + duration},
-                                 watch.get(), "silence")) {
+    std::array event{reader.event(POLLIN)};
+    if (detail::stays_silent(run.server(), event, duration, watch.get())) {
         return false;
     }
     try {

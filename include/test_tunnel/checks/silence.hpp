@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../detail/verdict.hpp"
 #include "../pair_run.hpp"
 
 namespace test_tunnel::check {
@@ -60,8 +61,7 @@ inline void keep_silent(PairRun& run, Connection& connection, Duration duration)
     const std::array<Socket*, 2> ends{&connection.client, &connection.server};
     std::array events{ends[0]->event(POLLIN), ends[1]->event(POLLIN)};
     const auto begin = Clock::now();
-    if (!detail::wait_for_sockets(events, Deadline{begin + duration}, run.watch().lock().get(),
-                                  "silence")) {
+    if (detail::stays_silent(run.server(), events, duration, run.watch().lock().get())) {
         return;
     }
     const auto after = detail::text_of(Clock::now() - begin);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "../detail/unread.hpp"
+#include "../detail/verdict.hpp"
 #include "../pair_run.hpp"
 #include "fill.hpp"
 #include "sides.hpp"
@@ -69,7 +70,7 @@ inline void tail(PairRun& run, Party here) {
     const auto watch = lenient(run);
     view.far.watch(watch);
     // Until the tool has come to the end of the stream, with its own buffers still full.
-    const Deadline enough{Clock::now() + 200ms};
+    const Deadline enough{Clock::now() + 1s};
     while (const auto waiting = detail::unread_at(tool, ours)) {
         if (enough.passed() || stream.read == stream.size) {
             break;
@@ -78,6 +79,7 @@ inline void tail(PairRun& run, Party here) {
         run.server().wait_for_end(Deadline{Clock::now() + 200us});
     }
     run.server().wait_for_end(Deadline{Clock::now() + run.wait(400ms)});
+    detail::let_rest(run.server(), 200ms);
 
     const bool has_end = run.traits().passes_eof.value_or(true);
     stream.reads = true;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,9 +15,11 @@
 #include "../process.hpp"
 #include "../server.hpp"
 #include "../traits.hpp"
+#include "../watch.hpp"
 #include "listeners.hpp"
 #include "system.hpp"
 #include "text.hpp"
+#include "wait_for_sockets.hpp"
 
 namespace test_tunnel::detail {
 
@@ -40,6 +43,42 @@ inline std::vector<Endpoint> listens_elsewhere(const Server& server, const Endpo
     return own;
 }
 
+/// Whether all of the tool's processes wait for something, or end well; true where that can't be
+/// known. One that does not may just wait for the CPU.
+inline bool rests([[maybe_unused]] const Server& server) {
+#if TEST_TUNNEL_LINUX
+    const auto pids = pids_of(server.processes());
+    return std::all_of(pids.begin(), pids.end(), is_at_rest);
+#else
+    return true;
+#endif
+}
+
+/// Waits until the tool rests, `longest` at most.
+inline void let_rest(Server& server, Duration longest) {
+    constexpr auto pause = std::chrono::microseconds{200};
+    const Deadline deadline{Clock::now() + longest};
+    while (!rests(server) && !deadline.passed()) {
+        if (server.wait_for_end(Deadline{Clock::now() + pause})) {
+            return;
+        }
+    }
+}
+
+/// Whether none of `events` happens for `duration`, nor while the tool, which may have got no CPU
+/// in that time, has yet to come to rest: as long again at most.
+inline bool stays_silent(Server& server, std::span<SocketEvent> events, Duration duration,
+                         Watch* watch) {
+    if (wait_for_sockets(events, Deadline{Clock::now() + duration}, watch, "silence")) {
+        return false;
+    }
+    if (duration > Duration::zero()) {
+        let_rest(server, duration);
+        return !wait_for_sockets(events, Deadline{Clock::now()}, watch, "silence");
+    }
+    return true;
+}
+
 /// Lets a tool finish with the connection that has just been closed, so that it is no matter of
 /// chance whether one that ends then, or crashes, is seen to do so: waits, for a moment, until it
 /// has closed its own `end` of it (from, to), and all of its processes wait for something else or
@@ -54,8 +93,7 @@ inline void let_settle(Server& server, const Endpoint& listen,
     const auto is_busy = [&] {
         const auto socket = end ? SockDiag::connection(end->first, end->second) : std::nullopt;
         const bool is_open = socket && socket->inode != 0;
-        const auto pids = pids_of(server.processes());
-        return is_open || !std::all_of(pids.begin(), pids.end(), is_at_rest);
+        return is_open || !rests(server);
     };
     while (is_busy() && !deadline.passed()) {
         if (server.wait_for_end(Deadline{Clock::now() + pause})) {

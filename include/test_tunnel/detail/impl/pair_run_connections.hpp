@@ -152,8 +152,7 @@ TEST_TUNNEL_INLINE void PairRun::require_silence(std::vector<Socket*> sockets, D
     for (const auto* socket : sockets) {
         events.push_back(socket->event(POLLIN));
     }
-    const Deadline deadline{Clock::now() + duration};
-    if (!detail::wait_for_sockets(events, deadline, watch().lock().get(), "silence")) {
+    if (detail::stays_silent(server(), events, duration, watch().lock().get())) {
         return;
     }
     for (std::size_t i = 0; i < events.size(); ++i) {
