@@ -255,7 +255,7 @@ inline void demand_loss_by_half_close(PairRun& run, const Stream& cut, Duration 
 inline void half_close_bulk(PairRun& run) {
     using namespace std::chrono_literals;
     constexpr std::uint64_t size = 1U << 20U;
-    constexpr std::uint64_t request = 1U << 17U;
+    constexpr std::uint64_t request = 80U << 10U;
     const bool has_end = run.traits().passes_eof.value_or(true);
     auto connection = run.connect();
     auto& [client, server] = connection;

@@ -112,7 +112,7 @@ inline void reset_idle(PairRun& run, Party here) {
 /// reset says little here: closing with data unread is one, too.
 inline void reset_bulk(PairRun& run, Party here) {
     using namespace std::chrono_literals;
-    constexpr std::uint64_t first = 128 << 10;
+    constexpr std::uint64_t first = 80 << 10;
     constexpr std::uint64_t whole = 4 << 20;
     auto connection = run.connect();
     const auto view = view_from(here, connection);
@@ -127,7 +127,7 @@ inline void reset_bulk(PairRun& run, Party here) {
                                     .pattern = run.pattern().derive(view.back),
                                     .size = first}}};
     auto& [forth, back] = streams;
-    run.step("bulk", "128 KiB arrive in each direction", view.here, view.there);
+    run.step("bulk", "80 KiB arrive in each direction", view.here, view.there);
     carry(run, streams, {.patience = run.config().timeouts.io});
     const bool serves_again = detail::may_listen(run.server(), run.pair().proxy_listen.listen());
 

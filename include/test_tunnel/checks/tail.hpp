@@ -53,7 +53,7 @@ inline void tail(PairRun& run, Party here) {
                   .to = view.far,
                   .name = view.forth,
                   .pattern = run.pattern(),
-                  .size = 1U << 17U};
+                  .size = 80U << 10U};
     carry(run, {&stream, 1}, {.patience = run.config().timeouts.io});
     stream.size = more_than_buffers;
     stream.reads = false;
