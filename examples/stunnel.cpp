@@ -46,7 +46,8 @@ public:
     }
 
     Traits traits() const override {
-        return {.reset = ResetShows::as_end, .connects_eagerly = true, .refuses = Refuses::by_end};
+        // No word of how it refuses: by an end or by a reset, as it happens.
+        return {.reset = ResetShows::as_end, .connects_eagerly = true};
     }
 };
 

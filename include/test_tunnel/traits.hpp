@@ -96,7 +96,8 @@ struct Traits {
     /// rule: forwarders do, SOCKS servers don't.
     std::optional<bool> connects_eagerly{};
 
-    /// How the client learns that the server can't be reached. There is no rule.
+    /// How the client learns that the server can't be reached. There is no rule; leave it
+    /// undeclared where that is a matter of chance.
     std::optional<Refuses> refuses{};
 
     /// While one direction waits for a slow reader, the other one goes on.
