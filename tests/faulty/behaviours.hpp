@@ -57,6 +57,7 @@ inline constexpr auto behaviours = std::to_array<Behaviour>({
     {"nagle", "awkward", all, "-", "leaves Nagle's algorithm on"},
     {"keepalive", "awkward", all, "-", "has TCP keep-alive on"},
     {"renames-itself", "awkward", all, "-", "changes the name of its process"},
+    {"never-rests", "awkward", "forward", "-", "has a thread that never waits for anything"},
     {"closes-standard-streams", "awkward", all, "-", "closes stdin and stdout, so that its sockets have their numbers"},
     {"reply-in-single-bytes", "awkward", any_protocol, "-", "writes its part of the handshake byte by byte, 1 ms apart"},
     {"late-reply", "awkward", any_protocol, "-", "replies 200 ms after it has connected (20 ms after ten times)"},

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -133,6 +134,12 @@ void start() {
     }
     if (is("renames-itself")) {
         ::prctl(PR_SET_NAME, "renamed");
+    }
+    if (is("never-rests")) {
+        std::thread{[] {
+            for (std::atomic<bool> ever{true}; ever;) {
+            }
+        }}.detach();
     }
     if (is("closes-standard-streams")) {
         ::close(STDIN_FILENO);
