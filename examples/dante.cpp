@@ -55,8 +55,9 @@ public:
         return {.reset = ResetShows::as_end,
                 .refuses = Refuses::in_handshake,
                 .stops_connections = false, // processes of its own serve them, to their end
+                .resolves_again = false,    // each process remembers a name for an hour
                 .accepts = {"socks5.request.version", "socks5.request.empty_name",
-                            "socks5.request.nul_in_name"}};
+                            "socks5.request.nul_in_name", "socks5.password.nul"}};
     }
 
     static constexpr auto wrapper = "libnss_wrapper.so";

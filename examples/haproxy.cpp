@@ -4,7 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <test_tunnel/catch2.hpp>
-#include <test_tunnel/command_tunnel.hpp>
+#include <test_tunnel/run/command_tunnel.hpp>
 
 using namespace test_tunnel;
 

@@ -41,7 +41,11 @@ public:
         if (is_chain_) {
             write_proxy_header(client, {.source = client.local(), .destination = client.peer()});
         }
-        tls_connect(client, {.authority = certificate_.authority, .name = "proxy.test"});
+        TestTunnel::open_client(client);
+    }
+
+    std::shared_ptr<const TlsEnd> client_tls() const override {
+        return tls_client({.authority = certificate_.authority, .name = "proxy.test"});
     }
 
     Protocol protocol() const override {

@@ -36,8 +36,8 @@ public:
         return server;
     }
 
-    void open_client(Socket& client) override {
-        tls_connect(client, {.authority = certificate_.authority, .alpn = {"http/1.1"}});
+    std::shared_ptr<const TlsEnd> client_tls() const override {
+        return tls_client({.authority = certificate_.authority, .alpn = {"http/1.1"}});
     }
 
     Traits traits() const override {

@@ -43,9 +43,11 @@ public:
                 .refuses = Refuses::in_handshake,
                 .independent_directions = false,
                 .no_delay = false,
+                .blocks_on_output = true, // it prints a line for each client, and waits for that
+                .tries_addresses = false,
                 .takes_pieces = false, // it takes what it reads at once for the whole
                 .early_data = EarlyData::none,
-                .accepts = {"socks5.request.nul_in_name"}};
+                .accepts = {"socks5.request.nul_in_name", "socks5.password.nul"}};
     }
 
 private:
@@ -60,7 +62,8 @@ public:
     std::string slug() const override { return "microsocks by name"; }
 
     std::optional<Endpoint> handshake(Socket& client, const AddrPort& svc_listen) override {
-        return socks5_connect(client, svc_listen.listen(), {.name = name_of(svc_listen.address)});
+        return socks5_connect(client, svc_listen.listen(),
+                              {.name = host_name_of(svc_listen.address)});
     }
 };
 

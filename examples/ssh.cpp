@@ -75,11 +75,15 @@ public:
     // What it does its own way. ssh -b is about its connection to sshd: where the tunnel's
     // connections come from can't be chosen.
     Traits traits() const override {
-        Traits result{.binds_source = false, .reset = ResetShows::as_end, .no_delay = false};
+        Traits result{.binds_source = false,
+                      .reset = ResetShows::as_end,
+                      .no_delay = false,
+                      .half_death = ResetShows::as_end}; // ssh ends, and so do its connections
         if (forward_ == "-D") {
             result.reports_source = ReportsSource::null;
             result.refuses = Refuses::in_handshake;
-            result.accepts = {"socks5.greeting.no_methods", "socks5.request.nul_in_name"};
+            result.accepts = {"socks5.greeting.no_methods", "socks5.request.nul_in_name",
+                              "socks5.refusal.no_reply"};
         } else {
             result.connects_eagerly = true;
             result.refuses = Refuses::by_end;

@@ -17,7 +17,7 @@ public:
 
     Server spawn_server(const AddrPort& proxy_listen, const AddrPort& svc_listen) override {
         // Between the halves; the pair's second port there is free for it.
-        const Endpoint inner{svc_listen.address, svc_listen.proxy_port};
+        const auto inner = svc_listen.spare();
         TempDir files;
         const auto secrets = files.write("psk.txt", "test:0123456789abcdef0123456789abcdef\n");
         const auto half = [&](std::string_view name, std::string_view own, const Endpoint& accept,
@@ -47,7 +47,10 @@ public:
 
     Traits traits() const override {
         // No word of how it refuses: by an end or by a reset, as it happens.
-        return {.reset = ResetShows::as_end, .connects_eagerly = true};
+        // What ends without a close_notify of TLS, it passes on as if it had ended well.
+        return {.reset = ResetShows::as_end,
+                .connects_eagerly = true,
+                .half_death = ResetShows::as_end};
     }
 };
 

@@ -34,8 +34,8 @@ public:
         return server;
     }
 
-    void open_client(Socket& client) override {
-        tls_connect(client, {.authority = certificate_.authority});
+    std::shared_ptr<const TlsEnd> client_tls() const override {
+        return tls_client({.authority = certificate_.authority});
     }
 
     Traits traits() const override {

@@ -49,7 +49,8 @@ public:
                 .accepts = {"http.target.scheme", "http.target.userinfo", "http.target.path",
                             "http.port.wrapped", "http.port.text", "http.method.case",
                             "http.method.unknown", "http.host.none", "http.host.two",
-                            "http.field.space_before_colon"}};
+                            "http.field.space_before_colon", "http.scheme.upper",
+                            "http.scheme.spaces"}};
     }
 
 private:

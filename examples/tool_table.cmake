@@ -1,4 +1,4 @@
-# Tests tools, and prints what came of it as a table for README.md:
+# Tests tools, and prints what came of it as a table for examples/README.md:
 #
 #   cmake -D TESTS="socat_test;…" -D WORK=directory [-D OUTPUT=table.md] -P tool_table.cmake
 #

@@ -1,65 +1,88 @@
 #pragma once
 
+// What --help prints.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "options.hpp"
+
 namespace check_command {
 
-inline constexpr const char* usage =
-    R"(usage: check_command [OPTION…] -- COMMAND [ARGUMENT…]
+/// One line for an option, or more where its help is longer.
+inline std::string usage_of(const Option& option) {
+    constexpr std::size_t width = 100;
+    constexpr std::size_t indent = 28;
+    auto line = fmt::format("  {}{}{}", option.name, option.value.empty() ? "" : " ", option.value);
+    std::string result;
+    if (line.size() + 2 > indent) {
+        result = line + '\n';
+        line.clear();
+    }
+    line.resize(indent, ' ');
+    bool is_first = true;
+    for (std::string_view rest = option.help; !rest.empty();) {
+        const auto word = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+        if (!is_first && line.size() + 1 + word.size() > width) {
+            result += line + '\n';
+            line.assign(indent, ' ');
+            is_first = true;
+        }
+        line += fmt::format("{}{}", is_first ? "" : " ", word);
+        is_first = false;
+    }
+    return result + line + '\n';
+}
+
+inline std::string usage() {
+    std::string text{R"(usage: check_command [OPTION…] -- COMMAND [ARGUMENT…]
 
 Starts the tool, connects through it on every combination of address families that this machine
 has, checks that it does what a tunnel must do, and stops it.
-
-What the tool is
-  --companion COMMAND     one word, with quotes as for a shell: the half that is started first; may be
-                          given more than once. It is to listen at {inner.endpoint}, if that is used
-  --config FILE           a template, rendered to {dir}/FILE; {config} is the first one's path
-  --readable-by USER      who has to read these files: whom a tool started as root becomes
-  --name NAME             in reports (default: the program's)
-  --handshake HANDSHAKE   none (the default), socks5, socks4, http-connect; before it proxy-v1 or
-                          proxy-v2, for a tool that expects a PROXY header: may be given twice
-  --user USER, --password PASSWORD
-                          for the handshake
-  --offer-no-auth         SOCKS5: offers no authentication beside user and password
-  --http-version VERSION  1.1 (the default) or 1.0
-  --header 'NAME: VALUE'  HTTP: a further field; may be given more than once
-  --by-name               asks for the server by name and not by address
-  --server-header HEADER  what the tool sends to the server first: none (the default), proxy-v1,
-                          proxy-v2
-  --trait NAME=VALUE      what the tool does its own way; may be given more than once
-
-What is checked
-  --level LEVEL           hello, standard (the default) or strict
-  --check PATTERN, --not-check PATTERN
-                          only checks whose id matches, as 'data.*'; may be given more than once
-  --pair PAIR             only this combination, as 4-6; may be given more than once;
-                          skipped (77) where this machine lacks one
-  --seed NUMBER           from which all data is made
-  --idle SECONDS          how long the check idle is silent at strict (70)
-  --network NETWORK       auto (the default), private or host
-  --offset NUMBER         added to the first port that is tried; may be negative
-  --timeout-scale NUMBER  multiplies all timeouts
-
-What comes of it
-  --json FILE, --html FILE, --junit FILE
-                          reports for programs, for a browser, and in JUnit's XML for CI
-  --keep                  leave the files of a tool that has failed where they are
-  --verbose               log all details
-  --list                  lists the checks
-  --list-pairs            lists the combinations that this machine has
-  --list-traits           lists what can be declared
-  --help, --version
-
-Placeholders in COMMAND, in companions and templates
+)"};
+    const auto add = [&](std::string_view title, const std::vector<Option>& options) {
+        text += fmt::format("\n{}\n", title);
+        for (const auto& option : options) {
+            text += usage_of(option);
+        }
+    };
+    add("What the tool is", tool_options());
+    add("How it is tested, and what is written", test_options());
+    add("What is listed, with nothing tested", list_options());
+    return text + R"(
+Placeholders in COMMAND, in companions, in what is awaited of them, in templates and in --env
   {listen.address} {listen.bracketed} {listen.port} {listen.endpoint} {listen.family}
-                          where the tool shall listen: ::1, [::1], 6374, [::1]:6374, 6
-  {target.…}              where it shall connect
-  {source.…}              from where: the address, and a port that is free
-  {client.…}              from where its client comes
-  {inner.…}               where two halves can meet
-  {config} {dir}          see --config
+                            where the tool shall listen: ::1, [::1], 6374, [::1]:6374, 6
+  {target.…}                where it shall connect
+  {target.name}             a name for {target.address}, of which at --level strict the addresses change
+  {source.…}                the address that it shall connect from, and a free port, of the target's
+                            family. Where {source.address}, {source.bracketed} or {source.endpoint}
+                            is used, the tool has to connect from there, unless --trait
+                            binds_source=false is given; where none is, it may connect from anywhere
+  {client.address} {client.bracketed} {client.family}
+                            where its clients connect from, each time from another port
+  {inner.…} {inner2.…}      two more endpoints, where halves of the tool can meet, or where it can
+                            listen for other purposes: the address of {source.…}, whatever the family
+                            of {listen.…}, each with a port that is free; see --await
+  {listen.4=TEXT} {listen.6=TEXT}
+                            TEXT where {listen.family} is 4, or 6, and nothing else; so for target,
+                            source, client and inner. TEXT may have placeholders. A word of which
+                            nothing remains is left out: {listen.6=-6}
+  {config} {dir}            the first --config file; the directory of these files, made anew each time
+                            the tool is started
+  {tls.pem} {tls.certificate} {tls.key} {tls.authority}
+                            files in PEM, made for each run: a key with its certificate for the name
+                            proxy.test, either of them, and the certificate of the authority
+  {tls.clients} {tls.client.pem} {tls.client.certificate} {tls.client.key}
+                            the certificate of the authority that signs those of clients, and such a
+                            certificate, for a tool that shows one
   All other braces stay as they are; {{word} is {word}.
 
 Exit status: 0 passed, 1 failed, 2 wrong usage or set-up, 77 skipped: the tool is not installed, this
 machine has no addresses, or no private network where one is asked for.
 )";
+}
 
 } // namespace check_command

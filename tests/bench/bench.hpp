@@ -22,14 +22,15 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <test_tunnel/config.hpp>
-#include <test_tunnel/deadline.hpp>
-#include <test_tunnel/detail/kernel_tables.hpp>
-#include <test_tunnel/detail/spawn.hpp>
-#include <test_tunnel/detail/system.hpp>
-#include <test_tunnel/detail/unique_fd.hpp>
-#include <test_tunnel/error.hpp>
-#include <test_tunnel/tunnel.hpp>
+#include <test_tunnel/base/deadline.hpp>
+#include <test_tunnel/base/detail/file_io.hpp>
+#include <test_tunnel/base/detail/system.hpp>
+#include <test_tunnel/base/detail/unique_fd.hpp>
+#include <test_tunnel/base/error.hpp>
+#include <test_tunnel/config/config.hpp>
+#include <test_tunnel/net/detail/poll.hpp>
+#include <test_tunnel/process/detail/child.hpp>
+#include <test_tunnel/run/tunnel.hpp>
 #include <utility>
 #include <vector>
 
@@ -109,7 +110,7 @@ inline Cost run_process(std::vector<std::string> argv,
     Cost cost;
     cost.wall = milliseconds(Clock::now() - started);
     // A zombie still has it: nanoseconds on a CPU, its first word.
-    const auto schedule = detail::read_proc(fmt::format("/proc/{}/schedstat", pid)).value_or("0");
+    const auto schedule = detail::read_file(fmt::format("/proc/{}/schedstat", pid)).value_or("0");
     cost.own = std::stod(schedule) / 1e6;
     int status = 0;
     rusage usage{};
@@ -119,7 +120,7 @@ inline Cost run_process(std::vector<std::string> argv,
     };
     cost.others = std::max(0.0, of(usage.ru_utime) + of(usage.ru_stime) - cost.own);
     cost.peak = usage.ru_maxrss;
-    cost.output = detail::read_proc(output_path).value_or("");
+    cost.output = detail::read_file(output_path).value_or("");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         throw Error{fmt::format("{}: status {}\n{}", argv.front(), status, cost.output)};
     }

@@ -9,12 +9,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
-#include <test_tunnel/check.hpp>
 #include <test_tunnel/discovery/pairs.hpp>
-#include <test_tunnel/pair_run.hpp>
-#include <test_tunnel/private_network.hpp>
-#include <test_tunnel/stream.hpp>
-#include <test_tunnel/tunnel.hpp>
+#include <test_tunnel/net/stream.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
+#include <test_tunnel/run/check.hpp>
+#include <test_tunnel/run/pair_run.hpp>
+#include <test_tunnel/run/tunnel.hpp>
 #include <thread>
 #include <vector>
 
@@ -78,7 +78,7 @@ void compare(PairRun& run) {
         const auto rate = throughput([&] {
             std::vector<Stream> streams{
                 {checked.client, checked.server, PairRun::up, run.pattern(round), size}};
-            transfer(streams, run.watch());
+            transfer(streams, run.supervisor());
         });
         const auto plain_rate = throughput([&] { carry(simple); });
         if (round > 0) { // not the first one, on cold buffers

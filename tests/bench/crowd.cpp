@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <test_tunnel/check.hpp>
-#include <test_tunnel/pair_run.hpp>
-#include <test_tunnel/private_network.hpp>
-#include <test_tunnel/stream.hpp>
+#include <test_tunnel/net/stream.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
+#include <test_tunnel/run/check.hpp>
+#include <test_tunnel/run/pair_run.hpp>
 #include <vector>
 
 #include "../support/faulty_tunnel.hpp"
@@ -39,7 +39,7 @@ void crowd(PairRun& run) {
                            run.pattern(number + 1), size});
         streams.back().ends = true;
     }
-    transfer(streams, run.watch());
+    transfer(streams, run.supervisor());
 }
 
 class Crowd : public support::FaultyTunnel {

@@ -12,7 +12,7 @@
 #include <iterator>
 #include <sstream>
 #include <string>
-#include <test_tunnel/private_network.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
 #include <vector>
 
 #include "bench.hpp"

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
-#include <test_tunnel/private_network.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
 #include <thread>
 #include <vector>
 

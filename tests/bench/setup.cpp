@@ -6,10 +6,10 @@
 #include <net/if.h>
 
 #include <cstdlib>
-#include <test_tunnel/detail/rtnetlink.hpp>
 #include <test_tunnel/discovery/addresses.hpp>
 #include <test_tunnel/discovery/pairs.hpp>
-#include <test_tunnel/private_network.hpp>
+#include <test_tunnel/private_network/detail/rtnetlink.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
 #include <vector>
 
 #include "bench.hpp"

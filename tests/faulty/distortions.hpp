@@ -25,11 +25,16 @@ struct Process {
     std::atomic<int> resets = 0;  // from clients and servers
     std::atomic<int> server_resets = 0;
     std::atomic<int> client_resets = 0;
+    std::atomic<int> lost_halves = 0; // connections that ended with the tunnel's other half
     std::atomic<int> unreachable = 0; // how often the target was
+    std::atomic<int> dialling = 0;    // connections that are being made
     std::atomic<int> pieces = 0;
     std::atomic<bool> has_stopped = false;
     std::atomic<int> not_asked = 0; // clients that have not begun their handshake
     std::atomic<bool> is_stopping = false;
+    std::atomic<bool> has_run_out = false; // of descriptors
+    std::atomic<bool> evicts = false;      // a connection has to make room
+    std::atomic<int> reloads = 0;          // how often it was to reload
 
     std::mutex mutex; // of what follows
     std::string shared_buffer;
@@ -128,6 +133,43 @@ inline std::string distort_at(std::string data, bool up, std::uint64_t offset) {
     return data;
 }
 
+/// Faults that show after much data only; `offset` is that of this piece in its stream.
+inline std::string distort_after_much(std::string data, bool up, std::uint64_t offset) {
+    constexpr std::uint64_t much = 24 << 20;
+    if (offset + data.size() <= much) {
+        return data;
+    }
+    if (up && is("stops-at-24m-up")) {
+        data.resize(offset < much ? much - offset : 0);
+    } else if (!up && is("corrupts-after-24m-down")) {
+        data.back() = static_cast<char>(data.back() ^ 1);
+    } else if (up && is("skips-at-24m-up") && offset <= much) {
+        data.clear(); // the piece at which its counter overflows
+    } else if (is("pauses-at-24m") && offset <= much) {
+        sleep_for(300ms);
+    }
+    return data;
+}
+
+/// Faults of one stream in many: of those that get to an offset.
+inline std::string distort_rarely(std::string data, std::uint64_t offset) {
+    constexpr std::uint64_t begin = 4096;
+    constexpr std::uint64_t size = 512;
+    constexpr unsigned one_in = 200;
+    static std::atomic<unsigned> streams = 0;
+    if (offset > begin || offset + data.size() < begin + size || ++streams % one_in != 0) {
+        return data;
+    }
+    const auto block = data.begin() + static_cast<std::ptrdiff_t>(begin - offset);
+    const auto block_end = block + static_cast<std::ptrdiff_t>(size);
+    if (is("zeroes-block-rarely")) {
+        std::fill(block, block_end, '\0');
+    } else if (is("shifts-block-rarely")) {
+        std::rotate(block, block + 1, block_end);
+    }
+    return data;
+}
+
 /// Faults by which connections disturb each other.
 inline std::string distort_among(std::string data, bool up) {
     constexpr int few = 4;
@@ -161,8 +203,13 @@ inline std::string distort(std::string data, bool up, std::uint64_t offset) {
     if (is("noisy")) {
         make_noise();
     }
+    if (is("hiccups") && process.pieces++ % 50 == 49) {
+        sleep_for(5ms);
+    }
     data = distort_each(std::move(data), up);
     data = distort_bytes(std::move(data));
     data = distort_at(std::move(data), up, offset);
+    data = distort_after_much(std::move(data), up, offset);
+    data = distort_rarely(std::move(data), offset);
     return distort_among(std::move(data), up);
 }

@@ -2,16 +2,16 @@
 
 #pragma once
 
-#include <netdb.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "asked_target.hpp"
 #include "behaviours.hpp"
+#include "names.hpp"
 #include "sockets.hpp"
 
 /// How one refuses that does not know how to.
@@ -31,8 +31,15 @@ public:
     /// allowed.
     virtual bool read_request(int client, const Endpoint& target) = 0;
 
+    /// Whether the client wants to be called, and not to be connected.
+    [[nodiscard]] virtual bool wants_bind() const { return false; }
+
     /// Whether the request was for the target that is allowed.
     [[nodiscard]] bool is_allowed() const { return is_allowed_; }
+
+    /// From where the client will send datagrams, if it has asked for an association; its address
+    /// has no meaning.
+    [[nodiscard]] virtual std::optional<Endpoint> association() const { return std::nullopt; }
 
     /// The answer; `source` is the outgoing side's address.
     [[nodiscard]] virtual std::string reply(Verdict verdict, const Endpoint& source) const = 0;
@@ -53,45 +60,44 @@ inline bool say_no(int client, const std::string& reply) {
     return false;
 }
 
-/// Whether this host, as a client has written it, and port are the target.
+/// Whether this host, as a client has written it, and port are a target: an address of the family
+/// of the tool's own, or a name that has one. Remembers what it is.
 inline bool is_target(const std::string& host, std::uint16_t port, const Endpoint& target) {
-    if (port != target.port()) {
+    const auto found = look_up(host, target.family(), port);
+    if (found.empty() || port == 0) {
         return false;
     }
-    if (host.find('\0') != std::string::npos) {
+    const auto own = std::find_if(found.begin(), found.end(), [&](const Endpoint& each) {
+        return each.packed() == target.packed();
+    });
+    if (host.ends_with(".moving.test-tunnel.test")) { // at any address that it may have
+        asked_name = host;
+    } else if (is("serves-its-target-only") && (own == found.end() || port != target.port())) {
         return false;
     }
-    addrinfo hints{};
-    hints.ai_family = target.family();
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = is("knows-no-names") ? AI_NUMERICHOST : 0;
-    addrinfo* found = nullptr;
-    if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
-        return false;
-    }
-    bool result = false;
-    for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
-        Endpoint each;
-        std::memcpy(&each.storage, entry->ai_addr, entry->ai_addrlen);
-        each.length = entry->ai_addrlen;
-        result = result || each.packed() == target.packed();
-    }
-    ::freeaddrinfo(found);
-    return result;
+    return choose_target(host, own == found.end() ? found.front() : *own);
 }
 
 /// What a client of a tool that wants one has to know.
 inline constexpr std::string_view right_user = "user";
 inline constexpr std::string_view right_password = "password";
 
-inline bool is_right(std::string_view user, std::string_view password) {
+inline bool is_right(std::string_view user, std::string password) {
+    constexpr char seven_bits = 0x7f;
+    for (char& each : password) {
+        each = is("strips-high-bits") ? static_cast<char>(each & seven_bits) : each;
+    }
+    if (is("cuts-password-at-nul")) {
+        password = password.c_str();
+    }
     if (is("crashes-on-long-passwords") && user.size() == 255 && password.size() == 255) {
         crash();
     }
-    const bool result = is("accepts-any-password") ||
-                        ((user == right_user || is("ignores-user")) &&
-                         (password == right_password ||
-                          (is("compares-beginnings") && right_password.starts_with(password))));
+    const bool result =
+        is("accepts-any-password") ||
+        ((user == right_user || is("ignores-user")) &&
+         (password == right_password ||
+          (is("compares-beginnings") && right_password.starts_with(std::string_view{password}))));
     if (!result && is("hangs-on-wrong-password")) {
         hang();
     }
@@ -117,7 +123,7 @@ public:
     explicit PlainHandshake(bool announces) : announces_{announces} {}
 
     bool read_request(int client, const Endpoint& /*target*/) override {
-        if (is("lazy")) {
+        if (is("lazy") || is("lazy-and-slow")) {
             is_readable(client, -1);
         }
         return true;

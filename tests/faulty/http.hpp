@@ -43,20 +43,33 @@ public:
                 (colon == std::string::npos || colon == 0 || line.find_first_of(" \t") < colon)) {
                 return refuse(client, "400 Bad Request");
             }
-            hosts += line.starts_with("Host:") ? 1 : 0;
-            constexpr std::string_view field = "Proxy-Authorization: ";
-            if (line.starts_with(field)) {
-                authorization = line.substr(field.size());
+            const auto name = lower(line.substr(0, std::min(colon, line.size())));
+            const bool is_known = is("needs-case-of-fields")
+                                      ? line.starts_with("Host:") || line.starts_with("Proxy-A")
+                                      : true;
+            hosts += name == "host" && is_known ? 1 : 0;
+            if (name == "proxy-authorization" && is_known) {
+                authorization = trimmed(line.substr(colon + 1));
             }
         }
         end_message(client);
         if (needs_host && hosts != 1) {
             return refuse(client, "400 Bad Request");
         }
-        if (wants_password_ && !is_authorized(authorization)) {
-            return refuse(client,
-                          "407 Proxy Authentication Required\r\n"
-                          "Proxy-Authenticate: Basic realm=\"faulty\"");
+        const bool is_late = has_asked_ && is("serves-second-try");
+        if (wants_password_ && !is_late &&
+            (!is_authorized(authorization) || (has_asked_ && is("refuses-retry")))) {
+            if (is("opens-after-407")) {
+                write_all(client, needs_user("Content-Length: 0"));
+                return true;
+            }
+            if (!may_ask_again(client)) {
+                return refuse(client,
+                              "407 Proxy Authentication Required\r\n"
+                              "Proxy-Authenticate: Basic realm=\"faulty\"");
+            }
+            has_asked_ = true;
+            return read_request(client, target);
         }
         if (method != "CONNECT" && !is("accepts-bad-requests") && !is("ignores-command")) {
             return refuse(client, "405 Method Not Allowed\r\nAllow: CONNECT");
@@ -102,6 +115,12 @@ public:
             text = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + text;
         }
         text += "\r\n";
+        if (is("announces-length")) {
+            text += "Content-Length: 0\r\n";
+        }
+        if (is("announces-chunks")) {
+            text += "transfer-encoding: chunked\r\n";
+        }
         if (is("extra-headers")) {
             text += "Via: 1.1 faulty\r\nX-Empty:\r\nX-Long: " + std::string(4000, 'x') + "\r\n";
         }
@@ -120,19 +139,77 @@ private:
         return say_no(client, refusal(status));
     }
 
+    static std::string lower(std::string text) {
+        for (char& each : text) {
+            each = each >= 'A' && each <= 'Z' ? static_cast<char>(each + 'a' - 'A') : each;
+        }
+        return text;
+    }
+
+    static std::string trimmed(const std::string& text) {
+        const auto first = text.find_first_not_of(" \t");
+        return first == std::string::npos
+                   ? ""
+                   : text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+    }
+
+    /// A 407 that does not end the connection; `length` says how long its content is.
+    static std::string needs_user(const std::string& length) {
+        return "HTTP/1.1 407 Proxy Authentication Required\r\n"
+               "Proxy-Authenticate: Basic realm=\"faulty\"\r\n" +
+               length + "\r\n\r\n";
+    }
+
+    /// Whether it lets a client without the right user and password say them again, and has told
+    /// it so.
+    static bool may_ask_again(int client) {
+        if (is("asks-again") || is("refuses-retry") || is("serves-second-try")) {
+            write_all(client, needs_user("Content-Length: 6") + "Who?\r\n");
+            return true;
+        }
+        if (is("asks-again-in-chunks")) {
+            write_all(client, needs_user("Transfer-Encoding: chunked") +
+                                  "4;x=y\r\nWho?\r\n2\r\n\r\n\r\n0\r\nX-Test: 1\r\n\r\n");
+            return true;
+        }
+        if (is("asks-again-in-1.0")) {
+            write_all(client, "HTTP/1.0" + needs_user("Connection: keep-alive\r\n"
+                                                      "Content-Length: 0")
+                                               .substr(8));
+            return true;
+        }
+        if (is("ends-instead-of-retry")) {
+            write_all(client, needs_user("Content-Length: 0"));
+            throw Gone{"asked for a user"};
+        }
+        if (is("sends-half-a-content")) {
+            write_all(client, needs_user("Connection: close\r\nContent-Length: 12") + "Who?\r\n");
+            throw Gone{"asked for a user"};
+        }
+        return false;
+    }
+
     /// RFC 7617 §2
     static bool is_authorized(const std::string& value) {
         if (value.empty()) {
             return is("accepts-no-password");
         }
         constexpr std::string_view scheme = "Basic ";
-        if (!value.starts_with(scheme)) {
+        const auto start = value.substr(0, scheme.size());
+        if (is("needs-case-of-scheme") ? start != scheme : lower(start) != "basic ") {
             return is("accepts-any-password");
         }
-        const auto text = from_base64(value.substr(scheme.size()));
+        const auto encoded = value.substr(scheme.size());
+        const auto text = from_base64(is("needs-one-space") ? encoded : trimmed(encoded));
         const auto colon = text.find(':');
-        return colon == std::string::npos ? is("accepts-any-password")
-                                          : is_right(text.substr(0, colon), text.substr(colon + 1));
+        if (colon == std::string::npos) {
+            return is("accepts-any-password");
+        }
+        auto password = text.substr(colon + 1);
+        if (is("cuts-password-at-colon")) {
+            password = password.substr(0, password.find(':'));
+        }
+        return is_right(text.substr(0, colon), password);
     }
 
     /// RFC 4648 §4; what is no digit ends it.
@@ -178,4 +255,5 @@ private:
     }
 
     bool wants_password_;
+    bool has_asked_ = false;
 };

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "behaviours.hpp"
+#include "keeping.hpp"
 #include "sockets.hpp"
 
 class Pipe {
@@ -29,8 +30,13 @@ public:
     std::uint64_t carried = 0; // bytes read
     int small_in_a_row = 0;    // pieces
     std::size_t after_end = 0; // bytes read since the other direction has ended
+    bool is_escaped = false;   // by the last byte from the other half
+    bool has_end_mark = false; // came from the other half
     std::string last_piece;
+    Clock::time_point read_at = Clock::now(); // when something was
     Clock::time_point read_ended_at;
+    int stops = 0;            // how many times its reader has stopped
+    bool has_stopped = false; // its reader
 
     [[nodiscard]] bool is_empty() const { return queue_.empty(); }
     [[nodiscard]] std::size_t room() const;
@@ -109,6 +115,7 @@ inline void Pipe::append(std::string data, std::chrono::milliseconds delay) {
 }
 
 inline void Pipe::push(std::string data) {
+    keep_of_data(data);
     // The reply is the first thing that is pushed down.
     const bool collects = is("coalesces") || (is("glued-reply") && !up && !has_collected_);
     if (collects && !queue_.empty() && queue_.back().due > Clock::now()) {

@@ -11,6 +11,16 @@
 
 /// Whether it carries nothing on account of other connections.
 inline bool Relay::must_wait() const {
+    if (is("dials-for-all")) {
+        return process.dialling > 0;
+    }
+    if (is("freezes-without-descriptors")) {
+        return process.has_run_out;
+    }
+    constexpr int too_many = 500;
+    if (is("freezes-beyond-500")) {
+        return process.open > too_many;
+    }
     if (is("one-stalled-stalls-all")) {
         return process.stalled > (counts_as_stalled_ ? 1 : 0);
     }
@@ -22,14 +32,58 @@ inline bool Relay::must_wait() const {
     return false;
 }
 
+/// Whether it looks again and again, without waiting for anything.
+inline bool Relay::spins() const {
+    return is("spins-when-silent") ||
+           (is("spins-half-closed-up") && up_.read_ended && !down_.read_ended) ||
+           (is("spins-half-closed-down") && down_.read_ended && !up_.read_ended) ||
+           (is("spins-blocked-up") && !up_.is_empty()) ||
+           (is("spins-blocked-down") && !down_.is_empty());
+}
+
 inline void Relay::follow_the_others(Clock::time_point now) {
     const bool is_stalled = std::max(up_.blocked_for(now), down_.blocked_for(now)) >= 20ms;
     process.stalled += (is_stalled ? 1 : 0) - (counts_as_stalled_ ? 1 : 0);
     counts_as_stalled_ = is_stalled;
     if (is("one-stalled-resets-all") && process.stalled > (is_stalled ? 1 : 0)) {
         reset_both();
+    } else if (process.evicts.exchange(false)) {
+        end_both();
     } else if (is("one-reset-ends-all") && process.resets != resets_at_start_) {
         end_both();
+    }
+}
+
+/// What a connection does when the tunnel has reloaded since it was made.
+inline void Relay::follow_reloads() {
+    if (std::exchange(reloads_at_start_, process.reloads.load()) == process.reloads) {
+        return;
+    }
+    if (is("reload-cuts-late")) {
+        stops_at_ = std::min(stops_at_, Clock::now() + 2s);
+    } else if (is("reload-cuts-connections")) {
+        reset_both();
+    } else if (is("reload-hides-cut")) {
+        client_.reset();
+        is_frozen_ = true;
+    } else if (is("reload-loses-bytes")) {
+        up_.clear();
+        down_.clear();
+    }
+}
+
+/// What a connection does when the tunnel is to end.
+inline void Relay::follow_sigterm(Clock::time_point now) {
+    if (!process.is_stopping || is_finished_) {
+        return;
+    }
+    if (is("drains-a-while")) {
+        stops_at_ = std::min(stops_at_, now + 300ms);
+    } else if (is("loses-buffers-on-sigterm")) {
+        up_.clear();
+        down_.clear();
+    } else if (is("freezes-on-sigterm")) {
+        is_frozen_ = true;
     }
 }
 
@@ -39,8 +93,19 @@ inline void Relay::follow_the_clock() {
     }
     const auto now = Clock::now();
     follow_the_others(now);
+    follow_reloads();
+    follow_sigterm(now);
+    if (now >= stops_at_ && !is_finished_) {
+        end_both();
+    }
+    if (is_finished_ || is_frozen_) {
+        return;
+    }
     if (lost_ != nullptr && now >= loss_passed_on_at_) {
         pass_on_loss(*lost_);
+    }
+    if (now >= drains_until_ && !is_finished_) {
+        end_both();
     }
     for (auto* pipe : {&up_, &down_}) {
         if (!is_finished_ && lost_ == nullptr) {
@@ -60,6 +125,14 @@ inline void Relay::press_in_time(Pipe& pipe, Clock::time_point now) {
         return;
     }
     const auto blocked = pipe.blocked_for(now);
+    constexpr int often = 3;
+    const bool stops = blocked >= 20ms && !pipe.has_stopped;
+    pipe.stops += stops ? 1 : 0;
+    pipe.has_stopped = blocked >= 20ms;
+    if (pipe.stops >= often &&
+        is(pipe.up ? Name{"resumes-twice-up"} : Name{"resumes-twice-down"})) {
+        pipe.is_dead = true;
+    }
     if (blocked >= 20ms &&
         is(pipe.up ? Name{"drops-under-pressure-up"} : Name{"drops-under-pressure-down"})) {
         pipe.clear();
@@ -104,6 +177,10 @@ inline void Relay::end_in_time(Pipe& pipe, Clock::time_point now) {
         return;
     }
     const auto since = now - pipe.read_ended_at;
+    if (pipe.up && is("ends-half-closed") && since >= 1500ms && now - down_.read_at < 1s) {
+        end_both();
+        return;
+    }
     const bool is_half = !opposite(pipe).read_ended;
     if (since >= 500ms && is("timed-half-close")) {
         end_both();
@@ -118,20 +195,24 @@ inline void Relay::end_in_time(Pipe& pipe, Clock::time_point now) {
     }
 }
 
-inline bool Relay::cuts_echo() const {
-    return is("cuts-echo-at-end") && up_.read_ended && up_.carried > Pipe::usual_limit;
+/// Whether it passes on no more than a few bytes of this pipe, since the other direction, of more
+/// than 64 KiB, has ended.
+inline bool Relay::cuts_after_end(const Pipe& pipe) const {
+    const auto& back = opposite(pipe);
+    return is(pipe.up ? Name{"cuts-upload-at-end"} : Name{"cuts-echo-at-end"}) && back.read_ended &&
+           back.carried > Pipe::usual_limit;
 }
 
-/// Faults that show in the last data after the client's end.
-inline void Relay::cut_after_end(const Pipe& pipe) {
-    if (is_finished_ || pipe.up || !up_.read_ended) {
+/// Faults that show in the last data after the end of the other direction.
+inline void Relay::cut_after_end(Pipe& pipe) {
+    if (is_finished_ || !opposite(pipe).read_ended) {
         return;
     }
-    if (is("one-answer-after-end")) {
+    if (!pipe.up && is("one-answer-after-end")) {
         end_both();
-    } else if (cuts_echo() && pipe.after_end >= echo_allowance && !down_.read_ended) {
-        down_.read_ended = true;
-        down_.push_end();
+    } else if (cuts_after_end(pipe) && pipe.after_end >= echo_allowance && !pipe.read_ended) {
+        pipe.read_ended = true;
+        pipe.push_end();
     }
 }
 
@@ -150,6 +231,14 @@ inline void Relay::break_silence(Clock::time_point now) {
             down_.push("408 Request Timeout\r\n");
             has_spoken_in_silence_ = true;
         }
+    }
+    const auto is_one_way = [&](const Pipe& spoken, const Pipe& silent) {
+        return now - spoken.read_at < 1s && now - silent.read_at >= 1500ms;
+    };
+    if ((is("ends-upload") && is_one_way(up_, down_)) ||
+        (is("ends-download") && is_one_way(down_, up_))) {
+        end_both();
+        return;
     }
     const bool is_blocked = !up_.is_empty() || !down_.is_empty();
     if (!is_blocked &&

@@ -179,13 +179,24 @@ inline Descriptor new_socket(int family) {
 
 inline Descriptor listen_at(const Endpoint& endpoint) {
     auto listener = new_socket(endpoint.family());
-    if (!is("no-address-reuse")) {
+    if (is("shares-port")) {
+        set_option(listener.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+    } else if (!is("no-address-reuse") && !is("waits-for-port")) {
         set_option(listener.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    }
+    if (is("reload-resets-queue") || is("successor-resets-queue") || is("successor-shares-port")) {
+        set_option(listener.get(), SOL_SOCKET, SO_REUSEPORT, 1);
     }
     if (is("small-socket-buffers")) { // before the handshake of TCP, in which the window is scaled
         set_option(listener.get(), SOL_SOCKET, SO_RCVBUF, 1);
     }
-    checked(::bind(listener.get(), endpoint.address(), endpoint.length), "bind");
+    while (is("waits-for-port") &&
+           ::bind(listener.get(), endpoint.address(), endpoint.length) == -1) {
+        sleep_for(100ms);
+    }
+    if (!is("waits-for-port")) {
+        checked(::bind(listener.get(), endpoint.address(), endpoint.length), "bind");
+    }
     if (is("bound-but-not-listening")) {
         hang();
     }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,10 +15,23 @@
 #include "handshakes.hpp"
 #include "sockets.hpp"
 
+/// What it does besides CONNECT without authentication.
+struct Socks5Abilities {
+    bool wants_password = false;
+    bool serves_bind = false;
+    bool relays_datagrams = false;
+};
+
 /// RFC 1928 and, where it wants a user and password, RFC 1929.
 class Socks5Handshake : public Handshake {
 public:
-    explicit Socks5Handshake(bool wants_password) : wants_password_{wants_password} {}
+    explicit Socks5Handshake(Socks5Abilities abilities)
+        : wants_password_{abilities.wants_password},
+          serves_bind_{abilities.serves_bind},
+          relays_datagrams_{abilities.relays_datagrams} {}
+
+    [[nodiscard]] std::optional<Endpoint> association() const override { return association_; }
+    [[nodiscard]] bool wants_bind() const override { return wants_bind_; }
 
     bool read_request(int client, const Endpoint& target) override {
         if (!agree_on_method(client)) {
@@ -29,7 +43,12 @@ public:
             return refuse(client, general_failure);
         }
         constexpr char connect = 1;
-        if (head[1] != connect && !is("accepts-bad-requests") && !is("ignores-command")) {
+        constexpr char bind = 2;
+        constexpr char associate = 3;
+        const bool is_association = head[1] == associate && relays_datagrams_;
+        wants_bind_ = serves_bind_ && head[1] == bind;
+        if (head[1] != connect && !is_association && !wants_bind_ && !is("accepts-bad-requests") &&
+            !is("ignores-command")) {
             return refuse(client, command_not_supported);
         }
         std::string host;
@@ -42,6 +61,10 @@ public:
                 break;
             case type_domain:
                 host = looked_up(read_counted(client));
+                if (is("knows-no-literals") && look_up(host, target.family(), 0).size() == 1 &&
+                    host.find_first_not_of("0123456789.:abcdef") == std::string::npos) {
+                    return refuse(client, general_failure);
+                }
                 break;
             default:
                 if (is("ignores-address-type")) {
@@ -51,11 +74,14 @@ public:
                 }
                 return refuse(client, address_type_not_supported);
         }
-        const auto port = read_exactly(client, 2);
-        allow(is_target(host,
-                        static_cast<std::uint16_t>(static_cast<unsigned char>(port[0]) << 8 |
-                                                   static_cast<unsigned char>(port[1])),
-                        target));
+        const auto bytes = read_exactly(client, 2);
+        const auto port = static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) << 8 |
+                                                     static_cast<unsigned char>(bytes[1]));
+        if (is_association) { // of what the client tells, the port is enough
+            association_ = any_address(target.family(), port);
+        } else {
+            allow(is_target(host, port, target));
+        }
         end_message(client);
         return true;
     }
@@ -124,6 +150,9 @@ private:
         constexpr char no_authentication = 0;
         constexpr char user_and_password = 2;
         const char wanted = wants_password_ ? user_and_password : no_authentication;
+        if (is("looks-at-first-method")) {
+            return offered.front() == wanted ? wanted : none_acceptable;
+        }
         if (is("counts-methods-to-127") && offered.size() > 127) {
             return none_acceptable;
         }
@@ -144,7 +173,7 @@ private:
             discard(client, 5ms);
         }
         if (method == none_acceptable) {
-            return say_no(client, std::string{version, method});
+            return say_no(client, std::string{version, method}) || is("serves-after-no-method");
         }
         write_all(client, std::string{version, is("wrong-method") ? '\x03' : method});
         if (method == 0) {
@@ -159,13 +188,23 @@ private:
         const auto password = read_counted(client);
         end_message(client);
         const bool right = is_right(user, password);
+        if (!right && is("hides-wrong-password")) {
+            return false;
+        }
         write_all(client, std::string{subnegotiation, right ? '\0' : '\1'});
-        return right;
+        if (!right && is("stays-open-after-wrong-password")) {
+            hang();
+        }
+        return right || is("serves-after-wrong-password");
     }
 
     static constexpr char none_acceptable = '\xff';
 
     bool wants_password_;
+    bool serves_bind_;
+    bool relays_datagrams_;
+    bool wants_bind_ = false;
+    std::optional<Endpoint> association_;
 };
 
 /// SOCKS4 and SOCKS4A.

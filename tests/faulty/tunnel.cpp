@@ -4,12 +4,7 @@
 //   faulty_tunnel LISTEN-ADDRESS PORT SOURCE-ADDRESS TARGET-ADDRESS PORT BEHAVIOUR [MODE]
 //   faulty_tunnel --list    name, kind, modes, check that is to find it, description
 //
-// MODE: announce (the client is first told in a line of text where the tunnel connects from),
-// forward (it is told nothing), socks5, socks4 or connect (HTTP); socks5-password and
-// connect-password want the user "user" with the password "password". Whatever a client asks for,
-// the target above is the only one.
-// FAULTY_TUNNEL_PROXY says with which header of the PROXY protocol the server's connections begin:
-// true, wrong-port, wrong-address, unknown, garbage, half or silence.
+// behaviour.hpp has the modes; without one it is announce.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -28,18 +23,27 @@
 #include <vector>
 
 #include "behaviours.hpp"
+#include "children.hpp"
 #include "connection.hpp"
 #include "distortions.hpp"
+#include "exhaustion.hpp"
+#include "halves.hpp"
+#include "keeping.hpp"
+#include "names.hpp"
+#include "proxy_header.hpp"
 #include "relay.hpp"
+#include "reloading.hpp"
 #include "sockets.hpp"
+#include "udp_relay.hpp"
+#include "working.hpp"
 
 namespace {
 
-void leave_child() {
-    if (::fork() == 0) {
-        ::signal(SIGTERM, SIG_IGN);
-        hang();
-    }
+/// Whether its connections go on after SIGTERM.
+bool finishes_after_sigterm() {
+    return is("finishes-connections") || is("serves-on-after-sigterm") ||
+           is("drops-clients-after-sigterm") || is("drains-a-while") ||
+           is("loses-buffers-on-sigterm") || is("freezes-on-sigterm");
 }
 
 void on_sigterm(int /*signal*/) {
@@ -47,7 +51,7 @@ void on_sigterm(int /*signal*/) {
     if (is("ignores-sigterm-when-busy") && is_busy) {
         return;
     }
-    if (is("finishes-connections")) {
+    if (finishes_after_sigterm()) {
         process.is_stopping = true;
         return;
     }
@@ -63,35 +67,13 @@ void on_sigterm(int /*signal*/) {
     ::_exit(is("status-3-on-sigterm") ? 3 : 0);
 }
 
-void start_helper() {
-    const auto child = ::fork();
-    if (child == 0) {
-        if (::fork() == 0) {
-            ::signal(SIGTERM, SIG_IGN);
-            sleep_for(200ms);
-        }
-        ::_exit(0);
-    }
-    ::waitpid(child, nullptr, 0);
-}
-
-void start_child() {
-    if (::fork() == 0) {
-        ::signal(SIGTERM, SIG_IGN);
-        if (is("leaves-child")) {
-            ::setsid();
-            hang();
-        }
-        sleep_for(200ms);
-        ::_exit(0);
-    }
-}
-
 /// All that it does before it listens.
 void start() {
     struct sigaction action {};
     action.sa_handler = is("ignores-sigterm") ? SIG_IGN : on_sigterm;
     ::sigaction(SIGTERM, &action, nullptr);
+    ::signal(SIGPIPE, is("dies-without-reader") ? SIG_DFL : SIG_IGN);
+    prepare_for_reload();
     if (is("exits")) {
         std::fputs("can't do it\n", stderr);
         ::_exit(4);
@@ -136,10 +118,13 @@ void start() {
         ::prctl(PR_SET_NAME, "renamed");
     }
     if (is("never-rests")) {
-        std::thread{[] {
-            for (std::atomic<bool> ever{true}; ever;) {
-            }
-        }}.detach();
+        work_for_ever();
+    }
+    if (is("ticks")) {
+        tick_for_ever();
+    }
+    if (is("stops-after-pause")) {
+        stop_after_pause();
     }
     if (is("closes-standard-streams")) {
         ::close(STDIN_FILENO);
@@ -194,6 +179,26 @@ bool admits(Descriptor& client) {
     if (is("four-at-most") && process.open >= 4) {
         return false;
     }
+    if (is("500-at-most") && process.open >= 500) {
+        return false;
+    }
+    log_client();
+    if (is("drops-clients-after-sigterm") && process.is_stopping) {
+        return false;
+    }
+    static auto last_came = Clock::now();
+    const bool is_late = Clock::now() - std::exchange(last_came, Clock::now()) >= 2s;
+    if (is("closes-who-comes-late") && is_late) {
+        return false;
+    }
+    if (is("forgets-fiftieth") && alone % 50 == 0) {
+        static std::vector<Descriptor> forgotten;
+        forgotten.push_back(std::move(client));
+        return false;
+    }
+    if (is("header-blocks-others") && is_readable(client.get(), -1)) {
+        peek_at_header(client.get());
+    }
     if (is("leaks-descriptors")) {
         ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
     }
@@ -216,15 +221,21 @@ Descriptor accept_client(const Descriptor& listener) {
            (is("stops-after-client-reset") && process.client_resets > 0)) {
         sleep_for(5ms);
     }
-    if (!is_readable(listener.get(), is("finishes-connections") ? 20 : -1)) {
+    const bool looks_up = finishes_after_sigterm() || is_about_reload();
+    if (!is_readable(listener.get(), looks_up ? 20 : -1)) {
         return {};
     }
     if (is("late-accept")) {
         pause_mostly_at_first();
     }
+    static Descriptor spare{is("keeps-spare-descriptor") ? keep_descriptor() : -1};
     Descriptor client{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
     if (!client && (errno == EMFILE || errno == ENFILE)) {
-        sleep_for(10ms); // some connection will end
+        run_out_of_descriptors(listener, spare);
+    }
+    constexpr int end_of_set = 1024; // FD_SETSIZE
+    if (is("dies-beyond-1024") && client.get() >= end_of_set) {
+        crash();
     }
     if (is("dies-of-early-reset")) {
         pollfd state{client.get(), 0, 0};
@@ -241,12 +252,16 @@ Descriptor accept_client(const Descriptor& listener) {
 
 [[noreturn]] void serve_all(Descriptor listener, const Settings& settings) {
     for (;;) {
-        if (process.is_stopping) {
-            listener.close();
-            while (process.open > 0) {
-                sleep_for(10ms);
+        const bool still_listens =
+            (is("serves-on-after-sigterm") || is("drops-clients-after-sigterm")) &&
+            process.open > 0;
+        look_for_reload(listener, settings);
+        if (process.is_stopping && !still_listens) {
+            if (is("successor-resets-queue")) {
+                sleep_for(20ms);
             }
-            ::_exit(0);
+            listener.close();
+            end_with_connections();
         }
         auto client = accept_client(listener);
         if (!client || !admits(client)) {
@@ -307,14 +322,41 @@ std::uint16_t port_of(std::string_view text) {
 
 [[noreturn]] void run(char** argv, std::string_view mode) {
     static Settings settings; // outlives every thread
-    settings = {parse_endpoint(argv[1], port_of(argv[2])), parse_endpoint(argv[3], 0),
-                parse_endpoint(argv[4], port_of(argv[5])), mode};
+    settings = {
+        parse_endpoint(argv[1], port_of(argv[2])), parse_endpoint(argv[3], 0), {}, mode, {}, {}};
+    if (mode == "by-name") {
+        settings.target_name = argv[4];
+        settings.target = any_address(settings.source.family(), port_of(argv[5]));
+        if (addresses_to_try(settings.target_name, settings.target).empty()) {
+            throw Gone{"no such name"};
+        }
+    } else {
+        settings.target = parse_endpoint(argv[4], port_of(argv[5]));
+    }
+    constexpr std::string_view via = "via-";
+    if (const auto found = mode.find(via); found != std::string_view::npos) {
+        settings.upstream = upstream_of(mode.substr(found + via.size()));
+    }
+    if (mode == "udp") {
+        run_udp({settings.listen, settings.source, settings.target});
+    }
+    if (mode == "tcp-and-udp") {
+        std::thread{[] {
+            UdpRelay{{settings.listen, settings.source, settings.target}}.run();
+        }}.detach();
+    }
+    if (mode.ends_with("-half")) {
+        other_half = mode == "first-half" ? OtherHalf::at_server : OtherHalf::at_client;
+    }
     start();
     auto at = settings.listen;
     if (is("wildcard")) {
         at = any_address(at.family(), at.port());
     }
-    auto listener = listen_at(at);
+    auto listener = listen_or_take_over(at);
+    if (is("reload-by-workers") || is("reload-leaves-late") || is("reload-forgets-worker")) {
+        become_worker();
+    }
     if (is("listens-twice")) {
         is_readable(listener.get(), 200);
         listener.close();
@@ -336,7 +378,8 @@ int main(int argc, char** argv) {
         return 0;
     }
     const std::string_view mode = argc == 8 ? argv[7] : "announce";
-    if (argc < 7 || argc > 8 || !choose(argv[6], mode)) {
+    const bool is_half = mode.ends_with("-half");
+    if (argc < 7 || argc > 8 || !choose(argv[6], is_half ? "chain" : mode)) {
         std::fputs(
             "usage: faulty_tunnel LISTEN PORT SOURCE TARGET PORT BEHAVIOUR [MODE]\n"
             "       faulty_tunnel --list\n",

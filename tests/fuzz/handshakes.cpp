@@ -1,13 +1,26 @@
 // What a tool says in a handshake may be anything at all. libFuzzer's target for all the readers of
-// such replies, which run as they do on a socket, but from memory:
+// such replies and requests, which run as they do on a socket, but from memory:
 //
 //     clang++-16 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //         -Iinclude tests/fuzz/handshakes.cpp -lfmt -o fuzz_handshakes
 //     ./fuzz_handshakes -max_len=4096 -max_total_time=300 new_corpus tests/fuzz/corpus
 //
-// The first byte of an input selects the handshake, the others are the replies.
+// The first byte of an input selects the handshake, the others are the replies, or a datagram of
+// SOCKS5.
 
-#include <test_tunnel/handshakes.hpp>
+#include <test_tunnel/handshakes/client_hello.hpp>
+#include <test_tunnel/handshakes/detail/http_answer.hpp>
+#include <test_tunnel/handshakes/handshake_refused.hpp>
+#include <test_tunnel/handshakes/http_accept.hpp>
+#include <test_tunnel/handshakes/http_connect.hpp>
+#include <test_tunnel/handshakes/proxy_datagram.hpp>
+#include <test_tunnel/handshakes/proxy_protocol.hpp>
+#include <test_tunnel/handshakes/socks4.hpp>
+#include <test_tunnel/handshakes/socks4_accept.hpp>
+#include <test_tunnel/handshakes/socks5.hpp>
+#include <test_tunnel/handshakes/socks5_accept.hpp>
+#include <test_tunnel/handshakes/socks5_bind.hpp>
+#include <test_tunnel/handshakes/socks5_udp.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +59,10 @@ std::string text_of(const ProxyHeader& header) {
                        text_of(header.destination));
 }
 
+std::string text_of(const Asked& asked) {
+    return fmt::format("{} {} {}", asked.text(), asked.name, asked.user.value_or("-"));
+}
+
 std::string perform(unsigned selector, support::MemoryStream& stream) {
     const Endpoint target{Address{}, 80};
     switch (selector) {
@@ -66,8 +83,33 @@ std::string perform(unsigned selector, support::MemoryStream& stream) {
             return text_of(read_proxy_header(stream));
         case 7:
             return text_of(read_proxy_header(stream, ProxyVersion::v1));
-        default:
+        case 8:
             return text_of(read_proxy_header(stream, ProxyVersion::v2));
+        case 9:
+            return text_of(socks5_accept(stream, target, {.names = {"n"}}));
+        case 10:
+            return text_of(
+                socks5_accept(stream, target, {.names = {"n"}, .user = "u", .password = "p"}));
+        case 11:
+            return text_of(socks4_accept(stream, target, {.names = {"n"}}));
+        case 12:
+            return text_of(http_accept(stream, target, {.names = {"n"}}));
+        case 13:
+            return text_of(
+                http_accept(stream, target, {.names = {"n"}, .user = "u", .password = "p"}));
+        case 14:
+            return text_of(socks5_associate(stream, target));
+        case 15: {
+            const auto head = detail::read_http_head(stream);
+            detail::read_http_content(stream, head);
+            return head.text + (detail::announces_end(head) ? "ends" : "goes on");
+        }
+        case 16: {
+            const auto where = socks5_bind(stream, target);
+            return where.text() + socks5_await_peer(stream).text();
+        }
+        default:
+            return read_tls_hello(stream, "a.test");
     }
 }
 
@@ -91,17 +133,72 @@ Result run(unsigned selector, std::string_view replies,
     return result;
 }
 
+/// A datagram is whole: what is read of its header is written in the same way, and it has no other
+/// beginning that is as good.
+void try_datagram(const std::string& datagram) {
+    Socks5Datagram read;
+    try {
+        read = read_socks5_datagram(datagram);
+    } catch (const Unexpected& error) { // every other exception is a crash
+        if (error.expected().find("§") == std::string::npos) {
+            fail("an error without the section");
+        }
+        return;
+    }
+    auto again = socks5_datagram(read.endpoint, read.data, read.name);
+    again[2] = static_cast<char>(read.fragment);
+    if (again != datagram) {
+        fail("a header is not read as it is written");
+    }
+    const auto header = datagram.size() - read.data.size();
+    for (std::size_t length = 0; length < header; ++length) {
+        try {
+            read_socks5_datagram(std::string{datagram.substr(0, length)});
+        } catch (const Unexpected&) {
+            continue;
+        }
+        fail("a header that was cut off is accepted");
+    }
+}
+
+/// What follows a header is the datagram's, to the last byte.
+void try_proxied_datagram(const std::string& datagram) {
+    try {
+        const auto read = read_proxy_datagram(datagram);
+        if (read.source.has_value() != read.destination.has_value()) {
+            fail("a source without a destination, or a destination without a source");
+        }
+        if (!datagram.ends_with(read.data)) {
+            fail("what follows a header is not what follows it");
+        }
+    } catch (const Unexpected& error) { // every other exception is a crash
+        if (error.expected().find("§") == std::string::npos) {
+            fail("an error without the section");
+        }
+    }
+}
+
 } // namespace
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    constexpr unsigned handshakes = 9;
+    constexpr unsigned handshakes = 18;
+    constexpr unsigned datagram = handshakes;
+    constexpr unsigned proxied_datagram = handshakes + 1;
     if (size == 0) {
         return 0;
     }
-    const unsigned selector = data[0] % handshakes;
+    const unsigned selector = data[0] % (handshakes + 2);
     // A copy of its own, so that an access beyond its end is seen.
     const std::string replies{reinterpret_cast<const char*>(data) + 1, size - 1};
+    if (selector == datagram) {
+        try_datagram(replies);
+        return 0;
+    }
+    if (selector == proxied_datagram) {
+        try_proxied_datagram(replies);
+        return 0;
+    }
     const auto whole = run(selector, replies);
     const auto in_bytes = run(selector, replies, 1);
     const bool final = whole.accepted || whole.refused;

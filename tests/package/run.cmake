@@ -81,7 +81,7 @@ if(project MATCHES "consumer$" AND NOT HOW STREQUAL "without_catch2")
     # A mistake in a call is told, and what would be right.
     function(expect_refused call why)
         file(WRITE ${WORK}/wrong/CMakeLists.txt "cmake_minimum_required(VERSION 3.25)\nproject(wrong NONE)\n"
-            "include(\"${SOURCE}/include/test_tunnel/add_test.cmake\")\nadd_executable(tool IMPORTED)\n"
+            "include(\"${SOURCE}/.cmake/add_test.cmake\")\nadd_executable(tool IMPORTED)\n"
             "test_tunnel_add_test(${call})\n")
         execute_process(COMMAND ${CMAKE_COMMAND} -S ${WORK}/wrong -B ${WORK}/wrong/build
             RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE error)

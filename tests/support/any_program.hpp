@@ -1,6 +1,6 @@
 #pragma once
 
-#include <test_tunnel/tunnel.hpp>
+#include <test_tunnel/run/tunnel.hpp>
 
 #include <optional>
 #include <string>

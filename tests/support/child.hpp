@@ -1,11 +1,11 @@
 #pragma once
 
-// The child of tests/child.cpp, and what the tests of processes have in common.
+// The child of support/child.cpp, and what the tests of processes have in common.
 
 #include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction is POSIX, not C
 #include <sys/wait.h>
-#include <test_tunnel/deadline.hpp>
-#include <test_tunnel/process.hpp>
+#include <test_tunnel/base/deadline.hpp>
+#include <test_tunnel/process/process.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -28,8 +28,11 @@ inline test_tunnel::SpawnOptions child(Words commands) {
     return {.argv = std::move(commands)};
 }
 
-inline test_tunnel::Process start(Words commands) {
-    return test_tunnel::Process::spawn(child(std::move(commands)));
+/// A child that does all of these, one list after the other.
+template <typename... Lists>
+test_tunnel::Process start(Words first, const Lists&... rest) {
+    (first.insert(first.end(), rest.begin(), rest.end()), ...);
+    return test_tunnel::Process::spawn(child(std::move(first)));
 }
 
 /// Whether this process has a child that has not been waited for, running or not.

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <test_tunnel/deadline.hpp>
-#include <test_tunnel/watch.hpp>
+#include <test_tunnel/base/deadline.hpp>
+#include <test_tunnel/net/detail/poll.hpp>
 
 #include <chrono>
 

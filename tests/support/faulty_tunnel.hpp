@@ -1,10 +1,12 @@
 #pragma once
 
-#include <test_tunnel/tunnel.hpp>
+#include <test_tunnel/run/tunnel.hpp>
 
 #include <charconv>
+#include <csignal>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace support {
 
@@ -20,31 +22,100 @@ public:
 
     std::string slug() const override { return "faulty"; }
 
-    test_tunnel::Traits traits() const override { return traits_; }
+    test_tunnel::Traits traits() const override {
+        auto result = traits_;
+        if (mode_ == "socks5-bind") {
+            result.serves_bind = true;
+        }
+        return result;
+    }
 
     test_tunnel::Server spawn_server(const test_tunnel::AddrPort& proxy_listen,
                                      const test_tunnel::AddrPort& svc_listen) override {
         const auto listen = proxy_listen.listen();
         const auto target = svc_listen.listen();
-        return spawn({FAULTY_TUNNEL, listen.address.text(), std::to_string(listen.port),
-                      svc_listen.client().address.text(), target.address.text(),
-                      std::to_string(target.port), behaviour_, mode_});
+        const auto start = [&](const test_tunnel::Endpoint& from, const std::string& to,
+                               std::uint16_t port, const std::string& mode) {
+            command_ = {FAULTY_TUNNEL,
+                        from.address.text(),
+                        std::to_string(from.port),
+                        svc_listen.client().address.text(),
+                        to,
+                        std::to_string(port),
+                        behaviour_,
+                        mode};
+            environment_.clear();
+            if (const auto& upstream = svc_listen.upstream) {
+                environment_["FAULTY_TUNNEL_UPSTREAM"] =
+                    fmt::format("{} {}", upstream->address, upstream->port);
+            }
+            return spawn(command_, environment_);
+        };
+        if (mode_ == "chain") {
+            const auto inner = svc_listen.spare();
+            test_tunnel::Server server =
+                start(inner, target.address.text(), target.port, "second-half");
+            server.await_listening(inner);
+            server.add(start(listen, inner.address.text(), inner.port, "first-half"));
+            return server;
+        }
+        return start(listen, mode_ == "by-name" ? target_name(svc_listen) : target.address.text(),
+                     target.port, mode_);
+    }
+
+    test_tunnel::Transports transports() const override {
+        const bool has_datagrams_only = mode_ == "udp" || mode_ == "associate";
+        return {.tcp = !has_datagrams_only, .udp = has_datagrams_only || mode_ == "tcp-and-udp"};
+    }
+
+    /// By SIGHUP; of a behaviour that is about a successor, by that one.
+    void reload(test_tunnel::Server& tool) override {
+        if (behaviour_.starts_with("successor-")) {
+            const auto replaced = std::to_string(tool.processes().back().pid());
+            tool.hand_over_to(spawn(command_, {{"FAULTY_TUNNEL_REPLACES", replaced}}));
+        } else {
+            tool.signal(SIGHUP);
+        }
+    }
+
+    test_tunnel::Protocol upstream() const override {
+        const auto via = mode_.find("via-");
+        return via == std::string::npos ? test_tunnel::Protocol{}
+                                        : protocol_of(mode_.substr(via + 4));
+    }
+
+    std::optional<test_tunnel::ProxyVersion> client_header() const override {
+        return mode_ == "proxy-v1" ? std::optional{test_tunnel::ProxyVersion::v1}
+               : mode_ == "proxy-v2" || mode_ == "proxy-both"
+                   ? std::optional{test_tunnel::ProxyVersion::v2}
+                   : std::nullopt;
+    }
+
+    std::optional<test_tunnel::ProxyVersion> server_header() const override {
+        return mode_ == "proxy-both" ? std::optional{test_tunnel::ProxyVersion::v2} : std::nullopt;
     }
 
     test_tunnel::Protocol protocol() const override {
-        if (mode_ == "socks5") {
+        return protocol_of(mode_.substr(0, mode_.find("-via-")));
+    }
+
+    static test_tunnel::Protocol protocol_of(const std::string& mode) {
+        if (mode == "socks5" || mode == "socks5-bind") {
             return test_tunnel::Socks5Options{};
         }
-        if (mode_ == "socks5-password") {
+        if (mode == "associate") {
+            return test_tunnel::Socks5Options{};
+        }
+        if (mode == "socks5-password") {
             return test_tunnel::Socks5Options{.user = "user", .password = "password"};
         }
-        if (mode_ == "socks4") {
+        if (mode == "socks4") {
             return test_tunnel::Socks4Options{};
         }
-        if (mode_ == "connect") {
+        if (mode == "connect") {
             return test_tunnel::HttpConnectOptions{};
         }
-        if (mode_ == "connect-password") {
+        if (mode == "connect-password") {
             return test_tunnel::HttpConnectOptions{.user = "user", .password = "password"};
         }
         return {};
@@ -68,6 +139,8 @@ private:
         return test_tunnel::Endpoint{test_tunnel::Address::parse(line.substr(0, space)), port};
     }
 
+    std::vector<std::string> command_;
+    test_tunnel::Environment environment_;
     std::string behaviour_;
     std::string mode_;
     test_tunnel::Traits traits_;

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <test_tunnel/deadline.hpp>
-#include <test_tunnel/detail/system.hpp>
-#include <test_tunnel/detail/unique_fd.hpp>
-#include <test_tunnel/watch.hpp>
+#include <test_tunnel/base/deadline.hpp>
+#include <test_tunnel/base/detail/system.hpp>
+#include <test_tunnel/base/detail/unique_fd.hpp>
+#include <test_tunnel/net/detail/poll.hpp>
 
 #include <chrono>
 #include <filesystem>

@@ -8,9 +8,9 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <test_tunnel/detail/system.hpp>
-#include <test_tunnel/detail/unique_fd.hpp>
-#include <test_tunnel/watch.hpp>
+#include <test_tunnel/base/detail/system.hpp>
+#include <test_tunnel/base/detail/unique_fd.hpp>
+#include <test_tunnel/net/wait.hpp>
 
 #include <array>
 #include <chrono>
@@ -73,8 +73,12 @@ public:
     [[nodiscard]] std::string text() {
         std::string result;
         for (;;) {
-            test_tunnel::detail::wait_for(told_.read_end.get(), POLLIN, std::chrono::seconds{30},
-                                          nullptr, "what a forked process tells");
+            constexpr auto patience = std::chrono::seconds{30};
+            constexpr auto awaited = "what a forked process tells";
+            if (!test_tunnel::wait_for({.fd = told_.read_end.get(), .events = POLLIN},
+                                       test_tunnel::Deadline::after(patience), nullptr, awaited)) {
+                throw test_tunnel::TimedOut{awaited};
+            }
             std::array<char, 4096> buffer{};
             const auto count = test_tunnel::detail::retry_eintr(
                 [&] { return ::read(told_.read_end.get(), buffer.data(), buffer.size()); });

@@ -5,14 +5,14 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <unistd.h>
-#include <test_tunnel/config.hpp>
-#include <test_tunnel/detail/loopback.hpp>
-#include <test_tunnel/detail/rtnetlink.hpp>
-#include <test_tunnel/detail/system.hpp>
+#include <test_tunnel/base/detail/system.hpp>
+#include <test_tunnel/config/config.hpp>
 #include <test_tunnel/discovery/addresses.hpp>
-#include <test_tunnel/private_network.hpp>
-#include <test_tunnel/process.hpp>
-#include <test_tunnel/socket.hpp>
+#include <test_tunnel/net/socket.hpp>
+#include <test_tunnel/private_network/detail/loopback.hpp>
+#include <test_tunnel/private_network/detail/rtnetlink.hpp>
+#include <test_tunnel/private_network/private_network.hpp>
+#include <test_tunnel/process/process.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -119,7 +119,7 @@ inline void add_interfaces(const std::string& name, const std::string& peer) {
     }
 }
 
-/// The same, both up.
+/// Two interfaces that are connected with each other, both up and without any address.
 inline void add_interfaces_up(const std::string& name, const std::string& peer) {
     add_interfaces(name, peer);
     run_ip({"link", "set", name, "up"});
@@ -142,7 +142,7 @@ inline test_tunnel::Address add_address(const std::string& text, const std::stri
     return address;
 }
 
-/// The same on `lo`, without `ip`: so it needs no root.
+/// Adds addresses to `lo`, without `ip`: so it needs no root.
 inline void add_loopback_addresses(const std::vector<test_tunnel::Address>& addresses) {
     test_tunnel::detail::Rtnetlink kernel;
     const auto loopback = if_nametoindex("lo");

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <spdlog/sinks/ringbuffer_sink.h>
-#include <test_tunnel/config.hpp>
+#include <test_tunnel/config/config.hpp>
 
 #include <cstddef>
 #include <memory>

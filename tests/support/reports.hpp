@@ -1,6 +1,6 @@
 #pragma once
 
-#include <test_tunnel/report.hpp>
+#include <test_tunnel/report/report.hpp>
 
 #include <chrono>
 #include <string>
@@ -73,12 +73,15 @@ inline test_tunnel::Report report(const std::string& text = "other bytes") {
     test_tunnel::Report result;
     result.slug = "tool";
     result.program = "/usr/bin/tool";
+    result.version = "1.2-3";
+    result.command = "check_command -- tool";
     result.began = std::chrono::system_clock::time_point{1769862896789ms};
     result.duration = 512ms;
     result.traits.half_close = test_tunnel::HalfClose::timed;
     result.traits.exit_statuses = {0, 1};
     auto noted = passed_check("data.tiny", 9ms);
     noted.notes = {{"half_close", "half-close: timed"}, {"", "it is odd"}};
+    noted.shown = {{"half_close.up", "timed"}};
     const auto excused =
         other_check("idle", Outcome::not_applicable, "it waits for nobody (Traits::idle_timeout)");
     const auto skipped = other_check("stop.busy", Outcome::skipped, "not tried, since so it is");
@@ -88,6 +91,8 @@ inline test_tunnel::Report report(const std::string& text = "other bytes") {
         pair_result({passed_check("hello", 6ms), passed_check("data.bulk", 80ms),
                      passed_check("data.tiny", 7ms), excused, passed_check("stop.busy", 3ms)},
                     "::1")};
+    result.pairs.front().start = 12ms;
+    result.pairs.front().stop = 3ms;
     return result;
 }
 

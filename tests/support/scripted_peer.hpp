@@ -1,12 +1,12 @@
 #pragma once
 
 #include <sys/socket.h>
-#include <test_tunnel/address.hpp>
-#include <test_tunnel/deadline.hpp>
-#include <test_tunnel/detail/system.hpp>
-#include <test_tunnel/error.hpp>
-#include <test_tunnel/socket.hpp>
-#include <test_tunnel/watch.hpp>
+#include <test_tunnel/base/deadline.hpp>
+#include <test_tunnel/base/detail/system.hpp>
+#include <test_tunnel/base/error.hpp>
+#include <test_tunnel/net/address.hpp>
+#include <test_tunnel/net/detail/poll.hpp>
+#include <test_tunnel/net/socket.hpp>
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>

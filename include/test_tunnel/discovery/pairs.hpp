@@ -7,10 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "../config.hpp"
-#include "../detail/inline.hpp"
-#include "addresses.hpp"
-#include "ports.hpp"
+#include "test_tunnel/base/detail/inline.hpp"
+#include "test_tunnel/config/config.hpp"
+#include "test_tunnel/discovery/addresses.hpp"
+#include "test_tunnel/discovery/bind.hpp" // IWYU pragma: export
+#include "test_tunnel/discovery/ports.hpp"
 
 namespace test_tunnel {
 
@@ -22,22 +23,22 @@ struct Pair {
     /// Where the server listens, and from where the tool connects to it.
     AddrPort svc_listen;
 
-    /// "4→6": the family on which the tool listens, and the one on which it connects.
+    /// Returns "4→6": the family on which the tool listens, and the one on which it connects.
     [[nodiscard]] std::string name() const;
 
-    /// Who stands where: "client 192.0.2.1 → tool 127.0.0.1:6374, tool 192.0.2.2 → server
+    /// Returns who stands where: "client 192.0.2.1 → tool 127.0.0.1:6374, tool 192.0.2.2 → server
     /// 192.0.2.1:6376", with `separator` for the comma. Throws NoCombinations where one has no
     /// client.
     [[nodiscard]] std::string text(std::string_view separator = ", ") const;
 };
 
-/// No limit: the full matrix of who can connect to whom.
+/// No limit: `find_pairs` finds out of all addresses who can connect to whom.
 inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
-/// For each address the others of its family that can connect to it, to both of its ports, found
-/// out by connecting and comparing what both ends say of themselves and of each other. An address
-/// is its own client only where it is the only one of its family in `ports`; one without any
-/// client is left out. Connections are made one after the other; each takes at most half a second.
+/// Finds for each address the others of its family that can connect to it, to both of its ports, by
+/// connecting and comparing what both ends say of themselves and of each other. An address is its
+/// own client only where it is the only one of its family in `ports`; an address without any client
+/// is left out. Connections are made one after the other; each takes half a second at most.
 ///
 /// With a `limit` the search of a family stops when so many of its addresses have a client,
 /// and that of an address's clients when it has `client_limit` (default: as many).
@@ -45,29 +46,28 @@ std::vector<AddrPort> find_pairs(const Config& config, const std::vector<AddrPor
                                  std::size_t limit = no_limit,
                                  std::optional<std::size_t> client_limit = std::nullopt);
 
-/// Two addresses per family (one, with other ports, where there is only one), one client each, and
-/// of these every combination of families: 4→4, 4→6, 6→4, 6→6, or what there is of them. Where
-/// there is a choice, the four addresses of a combination differ, so that a tool that takes one for
-/// the other is caught.
+/// Picks two addresses per family (one, with other ports, where there is only one), one client
+/// each, and returns every combination of families with them: 4→4, 4→6, 6→4, 6→6, or what there is
+/// of these. Where there is a choice, the four addresses of a combination differ, so that a tool
+/// that takes one for the other is caught.
 ///
-/// Every pair has ports of its own: on those of another one an ended connection may linger for a
+/// Every pair has ports of its own: on those of another one an ended connection may remain for a
 /// minute (TIME_WAIT), and the same two endpoints can't be connected again before.
 /// Throws NoCombinations where `pairs` has no address with a client, and as `find_ports` does.
 std::vector<Pair> pick_pairs(const Config& config, const std::vector<AddrPort>& pairs);
 
-/// "4→6" for "4→6" or "4-6", as in `Config::pairs`. Throws InvalidConfig for what names no
+/// Returns "4→6" for "4→6" or "4-6", as in `Config::pairs`. Throws InvalidConfig for what names no
 /// combination of address families.
 std::string parse_pair_name(std::string_view text);
 
-/// All of it for one run, or what `config.pairs` selects of it: the combinations that `pick_pairs`
-/// gives for this machine, with what was found logged at `info`. Looks at no more addresses than it
-/// takes to find two of each family. Where packets are dropped it gives up a family after
-/// `config.timeouts.connect` or soon after. Throws NoAddresses, NoCombinations, PairsMissing, and
-/// as `find_ports` does.
+/// Finds all combinations for one run, or those that `config.pairs` selects, as `pick_pairs` does,
+/// and logs what was found at `info`. Looks at no more addresses than it takes to find two of each
+/// family. Where packets are dropped, it gives up a family after `config.timeouts.connect` or soon
+/// after. Throws NoAddresses, NoCombinations, PairsMissing, and as `find_ports` does.
 std::vector<Pair> discover_pairs(const Config& config);
 
 } // namespace test_tunnel
 
 #if TEST_TUNNEL_DEFINES
-#include "../detail/impl/pairs.hpp" // IWYU pragma: export
+#include "test_tunnel/discovery/detail/pairs.ipp" // IWYU pragma: export
 #endif

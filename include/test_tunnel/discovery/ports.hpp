@@ -2,11 +2,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "../address.hpp"
-#include "../config.hpp"
-#include "../detail/inline.hpp"
+#include "test_tunnel/base/detail/inline.hpp"
+#include "test_tunnel/config/config.hpp"
+#include "test_tunnel/net/address.hpp"
 
 namespace test_tunnel {
 
@@ -21,9 +22,9 @@ inline constexpr int default_first_port = 6374;
 /// of it lives.
 class PortReservation {
 public:
-    /// Keeps nothing.
+    /// Makes a reservation that keeps nothing.
     PortReservation() = default;
-    /// Made by `find_ports`: keeps the numbers of `locks`.
+    /// Makes one that keeps the numbers of `locks`; `find_ports` does so.
     explicit PortReservation(std::vector<detail::PortLock> locks);
 
 private:
@@ -32,31 +33,42 @@ private:
 
 /// An address to listen on, two ports of its own, and the addresses that can connect to it.
 struct AddrPort {
-    /// One of this machine's.
+    /// An address of this machine.
     Address address;
-    /// Where somebody listens on `address`.
+    /// The port on which somebody listens on `address`.
     std::uint16_t svc_port = 0;
-    /// Where whoever connects to it comes from.
+    /// The port from which whoever is told to connect from `address` does so.
     std::uint16_t proxy_port = 0;
-    /// Who can connect to `address`, found out by connecting.
+    /// The addresses that can connect to `address`, found out by connecting.
     std::vector<Address> clients;
-    /// Of both ports, and of all others that were found in the same search.
+    /// Keeps both ports, and all others that were found in the same search.
     PortReservation reservation;
+    /// Where the upstream proxy listens that is to be asked for `listen()`. Nothing: there is none,
+    /// and whoever wants to get to `listen()` connects to it.
+    std::optional<Endpoint> upstream = {};
 
-    /// The address's: '4' or '6'.
+    /// Returns the family of the address: '4' or '6'.
     [[nodiscard]] char family_id() const { return test_tunnel::family_id(address.family()); }
 
-    /// address:svc_port
+    /// Returns address:svc_port.
     [[nodiscard]] Endpoint listen() const { return {address, svc_port}; }
 
-    /// clients[0]:proxy_port; throws NoCombinations where there are no clients.
+    /// Returns where the harness takes the connections that a tool makes: at `upstream` where there
+    /// is one, else at `listen()`.
+    [[nodiscard]] Endpoint server() const { return upstream.value_or(listen()); }
+
+    /// Returns address:proxy_port, which is free, too: for a tool of two halves, where the one
+    /// listens for the other.
+    [[nodiscard]] Endpoint spare() const { return {address, proxy_port}; }
+
+    /// Returns clients[0]:proxy_port. Throws NoCombinations where there are no clients.
     [[nodiscard]] Endpoint client() const;
 };
 
-/// Two free ports for each address, in ascending order from `first_port + config.offset`. No number
-/// is given out twice, not on different addresses, not to two harnesses on one machine
-/// (in one network namespace) as long as a copy of the result lives. An address on which nothing
-/// can be bound is left out.
+/// Finds two free ports for each address, in ascending order from `first_port + config.offset`. No
+/// number is given out twice, not on different addresses, not to two harnesses on one machine (in
+/// one network namespace) as long as a copy of the result lives. An address on which nothing can be
+/// bound is left out.
 ///
 /// Throws PortRangeError where the search leaves 1..65535, PermissionDenied for ports that this
 /// user may not listen on.
@@ -66,5 +78,5 @@ std::vector<AddrPort> find_ports(const Config& config, const std::vector<Address
 } // namespace test_tunnel
 
 #if TEST_TUNNEL_DEFINES
-#include "../detail/impl/ports.hpp" // IWYU pragma: export
+#include "test_tunnel/discovery/detail/ports.ipp" // IWYU pragma: export
 #endif

@@ -9,16 +9,17 @@
 #include <utility>
 #include <vector>
 
-#include "../address.hpp"
-#include "../detail/fmt.hpp"
-#include "../detail/text.hpp"
-#include "../error.hpp"
-#include "refused.hpp"
-#include "reply.hpp"
+#include "test_tunnel/base/detail/escape.hpp"
+#include "test_tunnel/base/detail/fmt.hpp"
+#include "test_tunnel/base/error.hpp"
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
+#include "test_tunnel/handshakes/handshake_refused.hpp"
+#include "test_tunnel/net/address.hpp"
 
 namespace test_tunnel {
 
-/// In which version of HTTP a proxy is asked.
+/// The version of HTTP in which a proxy is asked.
 enum class HttpVersion { http_1_0, http_1_1 };
 
 /// How `http_connect` asks. By default: by address, in HTTP/1.1, without authentication.
@@ -29,7 +30,7 @@ struct HttpConnectOptions {
     /// Authenticates by Basic (RFC 7617) as this user, who may be empty, and can't have a colon;
     /// with `password` only.
     std::optional<std::string> user = {};
-    /// May be empty; with `user` only.
+    /// The password of `user`, which may be empty; with `user` only.
     std::optional<std::string> password = {};
     /// The version of the request; an answer in any HTTP/1.x will do.
     HttpVersion version = HttpVersion::http_1_1;
@@ -76,7 +77,7 @@ constexpr bool is_alphanumeric(char character) {
            (character >= 'A' && character <= 'Z');
 }
 
-/// RFC 9110 §5.6.2
+/// Whether it is a token (RFC 9110 §5.6.2).
 constexpr bool is_token(std::string_view text) {
     constexpr std::string_view others = "!#$%&'*+-.^_`|~";
     return !text.empty() && std::all_of(text.begin(), text.end(), [&](char character) {
@@ -84,7 +85,7 @@ constexpr bool is_token(std::string_view text) {
     });
 }
 
-/// RFC 4648 §4, with padding.
+/// Returns the bytes in base64, with padding (RFC 4648 §4).
 inline std::string base64(std::string_view bytes) {
     constexpr std::string_view digits =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -102,7 +103,7 @@ inline std::string base64(std::string_view bytes) {
     return result;
 }
 
-/// host:port (RFC 9110 §7.2, RFC 3986 §3.2.2)
+/// Returns host:port, as a request has it (RFC 9110 §7.2, RFC 3986 §3.2.2). Throws InvalidConfig.
 inline std::string http_authority(const Endpoint& target, const HttpConnectOptions& options) {
     if (!options.name) {
         // Without its scope, which means nothing to anybody else.
@@ -120,7 +121,8 @@ inline std::string http_authority(const Endpoint& target, const HttpConnectOptio
     return fmt::format("{}:{}", *options.name, target.port);
 }
 
-/// RFC 7617 §2; empty where there is no user.
+/// Returns the field that authenticates (RFC 7617 §2); empty where there is no user. Throws
+/// InvalidConfig.
 inline std::string http_authorization(const HttpConnectOptions& options) {
     if (!options.user && !options.password) {
         return {};
@@ -157,14 +159,12 @@ inline std::string http_request(const Endpoint& target, const HttpConnectOptions
     return result + "\r\n";
 }
 
-/// Reads one header, from the status line to the empty line, and not a byte further. What no
-/// header can contain is noticed as it comes, so that who sends it need not be waited for.
+/// Reads the rest of a header that begins at `start`, up to the empty line, and not a byte further.
+/// What no header can contain is noticed as it comes, so that nobody waits for more of it.
 template <SocketLike Source>
-void read_http_header(Reply<Source>& reply) {
+void read_http_lines(Reply<Source>& reply, std::size_t start) {
     constexpr std::string_view end = "\r\n\r\n";
     constexpr std::size_t longest = std::size_t{64} * 1024;
-    const auto start = reply.bytes().size();
-    reply.read_constant("HTTP/1.", "'HTTP/1.' (RFC 9112 §2.3)");
     while (!reply.bytes().ends_with(end)) {
         const std::string& bytes = reply.bytes();
         std::size_t matched = end.size() - 1;
@@ -192,7 +192,15 @@ void read_http_header(Reply<Source>& reply) {
     }
 }
 
-/// The status code of the header that starts at `start` (RFC 9112 §4).
+/// Reads the header of one answer, from the status line to the empty line.
+template <SocketLike Source>
+void read_http_header(Reply<Source>& reply) {
+    const auto start = reply.bytes().size();
+    reply.read_constant("HTTP/1.", "'HTTP/1.' (RFC 9112 §2.3)");
+    read_http_lines(reply, start);
+}
+
+/// Returns the status code of the header that starts at `start` (RFC 9112 §4). Throws Unexpected.
 template <SocketLike Source>
 int parse_http_status(const Reply<Source>& reply, std::size_t start) {
     // The layout is "HTTP/1.1 200 OK"; the space after the code is there even where no text is.
@@ -213,20 +221,15 @@ int parse_http_status(const Reply<Source>& reply, std::size_t start) {
     return digit(9) * 100 + digit(10) * 10 + digit(11);
 }
 
-/// Whether the header that starts at `start` has a field of this name, which is given in lower
-/// case; each of its fields is looked at (RFC 9112 §5).
-template <SocketLike Source>
-bool parse_http_fields(const Reply<Source>& reply, std::size_t start, std::string_view wanted) {
+/// Calls `visit(name, value, offset)` for each field of the header that starts at `start`, the
+/// value without the blanks around it (RFC 9112 §5). Throws Unexpected.
+template <SocketLike Source, typename Visit>
+void visit_http_fields(const Reply<Source>& reply, std::size_t start, Visit visit) {
     const std::string_view bytes = reply.bytes();
-    const auto lower = [](char character) {
-        return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 'a' - 'A')
-                                                    : character;
-    };
-    bool found = false;
     for (auto line = bytes.find("\r\n", start) + 2;; line = bytes.find("\r\n", line) + 2) {
         const auto text = bytes.substr(line, bytes.find("\r\n", line) - line);
         if (text.empty()) {
-            return found;
+            return;
         }
         if (text.front() == ' ' || text.front() == '\t') {
             reply.reject(line, "no folded line (RFC 9112 §5.2)");
@@ -236,9 +239,33 @@ bool parse_http_fields(const Reply<Source>& reply, std::size_t start, std::strin
         if (colon == std::string_view::npos || !is_token(name)) {
             reply.reject(line, "a field such as 'Via: 1.1 proxy' (RFC 9112 §5)");
         }
-        found = found || std::equal(name.begin(), name.end(), wanted.begin(), wanted.end(),
-                                    [&](char a, char b) { return lower(a) == b; });
+        auto value = text.substr(colon + 1);
+        value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+        value = value.substr(0, value.find_last_not_of(" \t") + 1);
+        visit(name, value, line);
     }
+}
+
+/// Whether two names of fields, or schemes, are the same: upper and lower case are.
+constexpr bool is_same_token(std::string_view a, std::string_view b) {
+    const auto lower = [](char character) {
+        return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 'a' - 'A')
+                                                    : character;
+    };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// Returns whether the header that starts at `start` has a field named `wanted`; looks at each of
+/// its fields. Throws Unexpected.
+template <SocketLike Source>
+bool parse_http_fields(const Reply<Source>& reply, std::size_t start, std::string_view wanted) {
+    bool found = false;
+    visit_http_fields(reply, start,
+                      [&](std::string_view name, std::string_view /*value*/, std::size_t) {
+                          found = found || is_same_token(name, wanted);
+                      });
+    return found;
 }
 
 template <SocketLike Client>

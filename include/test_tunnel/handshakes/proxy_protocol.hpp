@@ -10,37 +10,37 @@
 #include <string_view>
 #include <utility>
 
-#include "../address.hpp"
-#include "../detail/fmt.hpp"
-#include "../error.hpp"
-#include "reply.hpp"
+#include "test_tunnel/base/detail/fmt.hpp"
+#include "test_tunnel/base/error.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
+#include "test_tunnel/net/address.hpp"
 
 namespace test_tunnel {
 
-/// The PROXY protocol's: a line of text, or bytes.
+/// The version of the PROXY protocol: a line of text, or bytes.
 enum class ProxyVersion { v1 = 1, v2 = 2 };
 
-/// On whose behalf a connection was made.
+/// Who wanted the connection.
 enum class ProxyCommand {
-    /// A client's.
+    /// A client did.
     proxy,
-    /// The proxy's own, to see whether the server lives. Version 2 only.
+    /// The proxy itself did, to see whether the server lives. Version 2 only.
     local
 };
 
 /// What a PROXY header says, on the way in and on the way out.
 struct ProxyHeader {
-    /// In which form it was read, or is to be written.
+    /// The form in which it was read, or is to be written.
     ProxyVersion version = ProxyVersion::v1;
-    /// On whose behalf the connection is made.
+    /// Who wanted the connection.
     ProxyCommand command = ProxyCommand::proxy;
     /// The client, as the proxy sees it; nothing where the header says that it is unknown, or
     /// `command` is `local`. The scope of a link-local address is not carried.
     std::optional<Endpoint> source = {};
-    /// To where the client had connected; with `source`, or neither.
+    /// The endpoint to which the client had connected; present where `source` is.
     std::optional<Endpoint> destination = {};
 
-    /// The same in all members.
+    /// Headers are equal where all members are.
     friend bool operator==(const ProxyHeader&, const ProxyHeader&) = default;
 };
 
@@ -61,8 +61,9 @@ struct ProxyHeader {
 template <SocketLike Server>
 ProxyHeader read_proxy_header(Server& server, std::optional<ProxyVersion> version = std::nullopt);
 
-/// The same for a proxy that must say whose connection it is: returns the client, for
-/// `TestTunnel::open_server`. Throws Unexpected also where the header tells no addresses.
+/// Reads the header of a proxy that must say whose connection it is, and returns the client, for
+/// `TestTunnel::open_server`. Throws Unexpected as `read_proxy_header` does, and where the header
+/// tells no addresses.
 template <SocketLike Server>
 Endpoint read_proxied_client(Server& server, std::optional<ProxyVersion> version = std::nullopt);
 
@@ -80,7 +81,7 @@ namespace detail {
 
 inline constexpr std::string_view proxy_signature{"\r\n\r\n\0\r\nQUIT\n", 12};
 
-/// CRC-32C (RFC 9260 Appendix A)
+/// Returns the checksum CRC-32C (RFC 9260 Appendix A).
 constexpr std::uint32_t crc32c(std::string_view bytes) {
     std::uint32_t result = 0xffffffffU;
     for (const char byte : bytes) {
@@ -92,7 +93,7 @@ constexpr std::uint32_t crc32c(std::string_view bytes) {
     return ~result;
 }
 
-/// What stands between the spaces of version 1's line; `what` says what each must be.
+/// The words of version 1's line.
 template <SocketLike Source>
 class ProxyLine {
 public:
@@ -148,7 +149,7 @@ private:
     std::string_view line_;
 };
 
-/// The rest of version 1's line (§2.1).
+/// Reads the rest of version 1's line (§2.1).
 template <SocketLike Source>
 ProxyHeader read_proxy_v1(Reply<Source>& reply) {
     constexpr std::size_t longest = 107;
@@ -225,7 +226,7 @@ std::size_t walk_proxy_values(const Reply<Source>& reply, std::size_t offset, st
     return checksum;
 }
 
-/// What follows version 2's signature (§2.2).
+/// Reads what follows version 2's signature (§2.2).
 template <SocketLike Source>
 ProxyHeader read_proxy_v2(Reply<Source>& reply) {
     constexpr std::size_t fixed = 16;

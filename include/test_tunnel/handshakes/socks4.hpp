@@ -4,12 +4,12 @@
 #include <string>
 #include <string_view>
 
-#include "../address.hpp"
-#include "../detail/fmt.hpp"
-#include "../detail/text.hpp"
-#include "../error.hpp"
-#include "refused.hpp"
-#include "reply.hpp"
+#include "test_tunnel/base/detail/fmt.hpp"
+#include "test_tunnel/base/error.hpp"
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
+#include "test_tunnel/handshakes/handshake_refused.hpp"
+#include "test_tunnel/net/address.hpp"
 
 namespace test_tunnel {
 
@@ -43,7 +43,7 @@ std::optional<Endpoint> socks4_connect(Client& client, const Endpoint& target,
 
 namespace detail {
 
-/// Nothing for a code without a meaning.
+/// Returns what a code of a reply means; empty for a code without a meaning.
 constexpr std::string_view socks4_reply_text(unsigned code) {
     switch (code) {
         case 90:

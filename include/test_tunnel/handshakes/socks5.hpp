@@ -6,12 +6,12 @@
 #include <string>
 #include <string_view>
 
-#include "../address.hpp"
-#include "../detail/fmt.hpp"
-#include "../detail/text.hpp"
-#include "../error.hpp"
-#include "refused.hpp"
-#include "reply.hpp"
+#include "test_tunnel/base/detail/fmt.hpp"
+#include "test_tunnel/base/error.hpp"
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
+#include "test_tunnel/handshakes/handshake_refused.hpp"
+#include "test_tunnel/net/address.hpp"
 
 namespace test_tunnel {
 
@@ -23,7 +23,7 @@ struct Socks5Options {
     /// Authenticates by user and password (RFC 1929) as this user, of 1 to 255 bytes; with
     /// `password` only.
     std::optional<std::string> user = {};
-    /// Of 1 to 255 bytes; with `user` only.
+    /// The password of `user`, of 1 to 255 bytes; with `user` only.
     std::optional<std::string> password = {};
     /// Offers "no authentication" beside user and password, and leaves the choice to the tool.
     bool offer_no_authentication = false;
@@ -90,20 +90,26 @@ inline std::string socks5_credentials(const Socks5Options& options) {
                        static_cast<char>(options.password->size()), *options.password);
 }
 
-/// RFC 1928 §4
-inline std::string socks5_request(const Endpoint& target, const Socks5Options& options) {
-    using namespace std::string_literals;
-    auto result = "\x05\x01\x00"s; // version 5, CONNECT, reserved
-    if (options.name) {
-        require_length(*options.name, 1, "the SOCKS5 name", "RFC 1928 §5");
+/// Whom a request or a datagram is for: the type of address, the address or the name, and the port
+/// (RFC 1928 §5).
+inline std::string socks5_address(const Endpoint& target, const std::optional<std::string>& name) {
+    std::string result;
+    if (name) {
+        require_length(*name, 1, "the SOCKS5 name", "RFC 1928 §5");
         result += '\x03';
-        result += static_cast<char>(options.name->size());
-        result += *options.name;
+        result += static_cast<char>(name->size());
+        result += *name;
     } else {
         result += target.address.family() == Family::ipv4 ? '\x01' : '\x04';
         result += target.address.packed();
     }
     return result += two_bytes(target.port);
+}
+
+/// RFC 1928 §4
+inline std::string socks5_request(const Endpoint& target, const Socks5Options& options) {
+    using namespace std::string_literals;
+    return "\x05\x01\x00"s + socks5_address(target, options.name); // version 5, CONNECT, reserved
 }
 
 /// Reads which method the server takes; says whether it is user and password (RFC 1928 §3).
@@ -143,10 +149,22 @@ void read_socks5_authentication(Client& client) {
     }
 }
 
-/// RFC 1928 §6
+/// All that comes before the request. What can't be sent throws before anything is.
 template <SocketLike Client>
-std::optional<Endpoint> read_socks5_reply(Client& client) {
-    Reply reply{client, "the reply to CONNECT (RFC 1928 §6)"};
+void socks5_authenticate(Client& client, const Socks5Options& options) {
+    const auto credentials = socks5_credentials(options);
+    client.write(socks5_greeting(options));
+    if (read_socks5_method(client, options)) {
+        client.write(credentials);
+        read_socks5_authentication(client);
+    }
+}
+
+/// RFC 1928 §6; `name` is what is awaited.
+template <SocketLike Client>
+std::optional<Endpoint> read_socks5_reply(
+    Client& client, const std::string& name = "the reply to CONNECT (RFC 1928 §6)") {
+    Reply reply{client, name};
     reply.read_constant("\x05", "version 5");
     const unsigned code = reply.read_byte();
     const auto text = socks5_reply_text(code);
@@ -189,13 +207,8 @@ std::optional<Endpoint> read_socks5_reply(Client& client) {
 template <SocketLike Client>
 std::optional<Endpoint> socks5_connect(Client& client, const Endpoint& target,
                                        const Socks5Options& options) {
-    const auto credentials = detail::socks5_credentials(options);
     const auto request = detail::socks5_request(target, options);
-    client.write(detail::socks5_greeting(options));
-    if (detail::read_socks5_method(client, options)) {
-        client.write(credentials);
-        detail::read_socks5_authentication(client);
-    }
+    detail::socks5_authenticate(client, options);
     client.write(request);
     return detail::read_socks5_reply(client);
 }

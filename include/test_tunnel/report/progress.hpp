@@ -1,18 +1,19 @@
 #pragma once
 
-#include "../config.hpp"
-#include "../detail/inline.hpp"
+#include "test_tunnel/base/detail/inline.hpp"
+#include "test_tunnel/config/config.hpp"
 
 namespace test_tunnel {
 
-/// While runs with this configuration go on, shows on one line of the terminal at standard error
-/// which check is being run; the line is gone when a pair has been tested, and before the log's
-/// next one. Does nothing where standard error is no terminal, or `config.verbose` is set.
-/// `config.log` must be a logger that writes there, as the default does: its pattern is set.
+/// Has runs with this configuration show which checks are being run, on one line of the terminal at
+/// standard error. The line is gone when a pair has been tested, and before the log writes. Does
+/// nothing where standard error is no terminal, or where `config.verbose` is set.
+///
+/// Sets the pattern of `config.log`, which must write to standard error, as the default one does.
 void show_progress(Config& config);
 
 } // namespace test_tunnel
 
 #if TEST_TUNNEL_DEFINES
-#include "../detail/impl/report_progress.hpp" // IWYU pragma: export
+#include "test_tunnel/report/detail/progress.ipp" // IWYU pragma: export
 #endif

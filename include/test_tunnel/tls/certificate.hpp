@@ -8,29 +8,46 @@
 #include <chrono>
 #include <cstddef>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "../address.hpp"
-#include "../error.hpp"
-#include "openssl.hpp"
+#include "test_tunnel/base/error.hpp"
+#include "test_tunnel/net/address.hpp"
+#include "test_tunnel/tls/detail/openssl.hpp"
 
 namespace test_tunnel {
 
-/// For whom a certificate is made, and for how long.
-struct TlsCertificateOptions {
-    /// For servers that are reached by an address.
-    std::vector<Address> addresses{};
-    /// For servers that are reached by a name, as "localhost".
-    std::vector<std::string> names{};
-    /// From now on. What is negative has expired so long ago.
-    std::chrono::seconds valid_for = std::chrono::hours{24};
+/// For what a certificate may be used (RFC 5280 §4.2.1.12).
+enum class TlsPurpose {
+    /// By servers and by clients.
+    any,
+    /// By servers only.
+    server,
+    /// By clients only.
+    client
 };
 
-/// A certificate of the test's own, with its key and with the authority that has signed it: texts
-/// in PEM, to be written into files of a TempDir, which nobody else can read, or to be given to
-/// `tls_connect` and `tls_accept`.
+/// For whom a certificate is made, and how long it is valid.
+struct TlsCertificateOptions {
+    /// The addresses by which the server is reached.
+    std::vector<Address> addresses{};
+    /// The names by which the server is reached, such as "localhost".
+    std::vector<std::string> names{};
+    /// How long it is valid from now on; a negative duration makes one that has expired so long
+    /// ago.
+    std::chrono::seconds valid_for = std::chrono::hours{24};
+    /// In how long it comes to be valid. The default: it has been since the day before it was made,
+    /// or since the day before it expired.
+    std::chrono::seconds valid_in = std::chrono::seconds::zero();
+    /// For what it is (RFC 5280 §4.2.1.12).
+    TlsPurpose purpose = TlsPurpose::any;
+};
+
+/// A certificate that was made for a test, with its key and with the authority that has signed it:
+/// texts in PEM, to be written into files of a TempDir, which nobody else can read, or to be given
+/// to `tls_connect` and `tls_accept`.
 struct TlsCertificate {
     /// What a server shows: one certificate, without that of the authority.
     std::string certificate;
@@ -39,7 +56,7 @@ struct TlsCertificate {
     /// The certificate of the authority: what a client needs in order to verify the other one.
     std::string authority;
 
-    /// The key and the certificate in one text, as haproxy, hitch and stunnel take them.
+    /// Returns the key and the certificate in one text, as haproxy, hitch and stunnel take them.
     [[nodiscard]] std::string pem() const { return key + certificate; }
 };
 
@@ -68,7 +85,8 @@ inline std::string pem_of(EVP_PKEY* key) {
     });
 }
 
-/// "IP:127.0.0.1,DNS:localhost" (RFC 5280 §4.2.1.6, as OpenSSL writes it).
+/// Returns "IP:127.0.0.1,DNS:localhost" (RFC 5280 §4.2.1.6, as OpenSSL writes it). Throws
+/// InvalidConfig.
 inline std::string alternative_names(const TlsCertificateOptions& options) {
     std::string result;
     for (const auto& address : options.addresses) {
@@ -89,9 +107,10 @@ inline std::string alternative_names(const TlsCertificateOptions& options) {
     return result;
 }
 
-/// A certificate that is still to be signed, valid until `valid_for` from now.
+/// Makes a certificate that is still to be signed, valid until `valid_for` from now.
 inline X509Certificate make_unsigned(EVP_PKEY* key, std::string_view name,
-                                     std::chrono::seconds valid_for) {
+                                     std::chrono::seconds valid_for,
+                                     std::chrono::seconds valid_in = std::chrono::seconds::zero()) {
     constexpr std::string_view attempted = "make a certificate";
     constexpr long a_day = 86400;
     auto result = openssl_owned<X509Certificate>(X509_new(), attempted);
@@ -110,7 +129,8 @@ inline X509Certificate make_unsigned(EVP_PKEY* key, std::string_view name,
 
     // From the day before: clocks differ, and one that has expired was valid once.
     const auto until = static_cast<long>(valid_for.count());
-    const auto since = std::min(until, 0L) - a_day;
+    const auto since =
+        valid_in.count() > 0 ? static_cast<long>(valid_in.count()) : std::min(until, 0L) - a_day;
     if (X509_gmtime_adj(X509_getm_notBefore(certificate), since) == nullptr ||
         X509_gmtime_adj(X509_getm_notAfter(certificate), until) == nullptr) {
         throw OpensslError{fmt::format("{}: {}", attempted, openssl_reason())};
@@ -124,7 +144,7 @@ inline X509Certificate make_unsigned(EVP_PKEY* key, std::string_view name,
     return result;
 }
 
-/// `text` is as in OpenSSL's configuration files: x509v3_config(5).
+/// Adds an extension; `text` is as in OpenSSL's configuration files: x509v3_config(5).
 inline void add_extension(X509* certificate, X509* issuer, int nid, const std::string& text) {
     X509V3_CTX context{};
     X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -142,33 +162,53 @@ inline void sign(X509* certificate, X509* issuer, EVP_PKEY* key) {
 
 } // namespace detail
 
+/// An authority that was made for a test: it signs certificates for as long as it is there, and its
+/// key is nowhere else. It may be copied; copies sign for one another.
+class TlsAuthority {
+public:
+    /// Makes its key and its own certificate, which is valid as long as `valid_for` says. Throws
+    /// OpensslError.
+    explicit TlsAuthority(std::chrono::seconds valid_for = std::chrono::hours{24})
+        : key_{detail::make_key()},
+          own_{detail::make_unsigned(key_.get(), "test-tunnel's authority", valid_for)} {
+        detail::add_extension(own_.get(), own_.get(), NID_basic_constraints, "critical,CA:TRUE");
+        detail::add_extension(own_.get(), own_.get(), NID_key_usage,
+                              "critical,keyCertSign,cRLSign");
+        detail::sign(own_.get(), own_.get(), key_.get());
+    }
+
+    /// Returns its certificate, in PEM: what is needed in order to verify those that it signs.
+    [[nodiscard]] std::string certificate() const { return detail::pem_of(own_.get()); }
+
+    /// Makes a key (EC, P-256) and a certificate for it. Throws InvalidConfig where it is for
+    /// nobody; OpensslError.
+    [[nodiscard]] TlsCertificate make(const TlsCertificateOptions& options) const {
+        const auto alternative_names = detail::alternative_names(options);
+        const auto key = detail::make_key();
+        const auto made = detail::make_unsigned(key.get(), "test-tunnel's certificate",
+                                                options.valid_for, options.valid_in);
+        const auto add = [&](int nid, const std::string& text) {
+            detail::add_extension(made.get(), own_.get(), nid, text);
+        };
+        add(NID_basic_constraints, "critical,CA:FALSE");
+        add(NID_key_usage, "critical,digitalSignature");
+        add(NID_ext_key_usage, options.purpose == TlsPurpose::any      ? "serverAuth,clientAuth"
+                               : options.purpose == TlsPurpose::server ? "serverAuth"
+                                                                       : "clientAuth");
+        add(NID_subject_alt_name, alternative_names);
+        detail::sign(made.get(), own_.get(), key_.get());
+        return {detail::pem_of(made.get()), detail::pem_of(key.get()), certificate()};
+    }
+
+private:
+    std::shared_ptr<EVP_PKEY> key_;
+    std::shared_ptr<X509> own_;
+};
+
 /// Makes a key (EC, P-256) and a certificate for it, signed by an authority that is made for this
 /// one and whose own key is thrown away. Throws InvalidConfig where it is for nobody; OpensslError.
 inline TlsCertificate make_certificate(const TlsCertificateOptions& options) {
-    const auto alternative_names = detail::alternative_names(options);
-    const auto authority_key = detail::make_key();
-    const auto authority =
-        detail::make_unsigned(authority_key.get(), "test-tunnel's authority", options.valid_for);
-    detail::add_extension(authority.get(), authority.get(), NID_basic_constraints,
-                          "critical,CA:TRUE");
-    detail::add_extension(authority.get(), authority.get(), NID_key_usage,
-                          "critical,keyCertSign,cRLSign");
-    detail::sign(authority.get(), authority.get(), authority_key.get());
-
-    const auto key = detail::make_key();
-    const auto certificate =
-        detail::make_unsigned(key.get(), "test-tunnel's certificate", options.valid_for);
-    detail::add_extension(certificate.get(), authority.get(), NID_basic_constraints,
-                          "critical,CA:FALSE");
-    detail::add_extension(certificate.get(), authority.get(), NID_key_usage,
-                          "critical,digitalSignature");
-    detail::add_extension(certificate.get(), authority.get(), NID_ext_key_usage,
-                          "serverAuth,clientAuth");
-    detail::add_extension(certificate.get(), authority.get(), NID_subject_alt_name,
-                          alternative_names);
-    detail::sign(certificate.get(), authority.get(), authority_key.get());
-    return {detail::pem_of(certificate.get()), detail::pem_of(key.get()),
-            detail::pem_of(authority.get())};
+    return TlsAuthority{options.valid_for}.make(options);
 }
 
 } // namespace test_tunnel

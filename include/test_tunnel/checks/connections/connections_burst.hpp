@@ -1,0 +1,70 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/checks/detail/awaiting.hpp"
+#include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/net/expect.hpp"
+#include "test_tunnel/run/check.hpp"
+#include "test_tunnel/run/pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// Has clients connect at once, before any of them has said a word, as browsers do. A tool that
+/// accepts one connection where several wait (as with epoll's EPOLLET) forgets the others.
+inline void connect_at_once(PairRun& run) {
+    run.need_concurrency();
+    // By which a client's connection is known at the server, in whatever order they arrive.
+    constexpr std::size_t tag_size = 16;
+    // Many tools have a queue of five, and whoever finds it full tries again after a second.
+    const std::size_t most = run.strict() ? 16 : 6;
+    const auto count = std::min(most, run.most_at_once().value_or(most));
+    std::vector<Socket> clients;
+    for (std::size_t i = 0; i < count; ++i) {
+        clients.push_back(run.connect_client());
+    }
+    const auto tags = run.pattern(0);
+    const auto answers = run.pattern(1);
+    for (std::size_t i = 0; i < count; ++i) {
+        run.handshake(clients[i]);
+        clients[i].write(tags.bytes(i * tag_size, tag_size));
+    }
+    run.step("burst",
+             fmt::format("the tool connects to the server for each of {} clients that have "
+                         "connected at once",
+                         count),
+             Party::client, Party::server);
+    const auto patience = run.config().timeouts.io;
+    auto servers = arrivals(run, count, Deadline::after(patience));
+    if (servers.size() < count) {
+        throw Unexpected{run.expected(),
+                         fmt::format("{} of {} connections, and no more for {}", servers.size(),
+                                     count, text_of(scaled(patience))),
+                         Cause::timed_out};
+    }
+    for (auto& server : servers) {
+        const auto tag = server.read(tag_size);
+        std::size_t i = 0;
+        while (i < count && tags.bytes(i * tag_size, tag_size) != tag) {
+            ++i;
+        }
+        if (i == count) {
+            throw Unexpected{"what one of the clients wrote, on a connection of its own",
+                             bytes_around(tag, 0)};
+        }
+        const auto answer = answers.bytes(i * tag_size, tag_size);
+        server.write(answer);
+        expect_read(clients[i], answer, fmt::format("connection {}, {}", i + 1, PairRun::down));
+    }
+}
+
+inline constexpr Check connections_burst{
+    .id = "connections.burst",
+    .title = "6 clients that connect at once are all served; strict: 16",
+    .trait = trait::concurrent.name,
+    .run = connect_at_once};
+
+} // namespace test_tunnel::check

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/checks/detail/growth.hpp"
+#include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/run/check.hpp"
+#include "test_tunnel/run/pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// Flows on which the client has spoken last, and since when.
+struct SilentFlows {
+    std::vector<Flow> flows;
+    Clock::time_point since = Clock::now();
+};
+
+/// Opens two flows, and has their clients say a word: the server will answer late.
+inline SilentFlows ask_and_wait(PairRun& run) {
+    SilentFlows silent;
+    const int count = run.traits().concurrent == false ? 1 : 2;
+    for (int i = 0; i < count; ++i) {
+        silent.flows.push_back(run.flow());
+        run.step("question", "what the client says arrives at the server", Party::client,
+                 Party::server);
+        run.carry(silent.flows.back(), Party::client,
+                  "question " + hex(run.pattern(std::uint64_t(i)).bytes(0, 8)));
+    }
+    silent.since = Clock::now();
+    return silent;
+}
+
+/// Whether an answer that comes now arrives; nothing else may.
+inline bool answer_arrives(PairRun& run, Flow& flow, const std::string& text) {
+    constexpr Duration slice = std::chrono::milliseconds{10};
+    run.datagram_server().send(text, flow.source.value());
+    for (auto left = run.patience_for(1); left > Duration::zero();) {
+        if (const auto came = run.receive_at_client(flow, Deadline::unscaled(slice))) {
+            if (came->data == text) {
+                return true;
+            }
+            if (!run.has_been_sent_twice(came->data)) {
+                throw Unexpected{run.expected(), odd_datagram({text}, *came)};
+            }
+            continue;
+        }
+        if (!run.datagram_server().take_errors().empty()) {
+            return false; // the tool has closed what it had for this flow
+        }
+        left -= detail::is_idle(run.tool()) ? slice : Duration::zero();
+    }
+    return false;
+}
+
+/// A flow that has been silent for long may be forgotten: that is noted, or must be declared. What
+/// the tool has open for it must be closed then.
+inline void demand_release(PairRun& run, Duration timeout) {
+    using namespace std::chrono_literals;
+    constexpr int count = 16;
+    const auto before = usage_of(run.tool());
+    if (!before) {
+        return;
+    }
+    run.step("forgetting",
+             fmt::format("what {} flows had open is closed after {}", count, text_of(timeout)),
+             Party::tool, Party::tool);
+    const auto expected = run.expected();
+    const auto steps = run.steps();
+    {
+        std::vector<Flow> flows;
+        for (int i = 0; i < count; ++i) {
+            run.forget_steps(steps);
+            flows.push_back(run.flow());
+        }
+    }
+    run.step("forgetting", expected, Party::tool, Party::tool);
+    constexpr std::size_t slack = 2;
+    const auto after = settled_usage(run, *before, slack, timeout * 2 + 2s);
+    if (after && !after->is_near(*before, slack)) {
+        throw Unexpected{expected, fmt::format("{}, and {} before", after->text(), before->text())};
+    }
+}
+
+/// Has the server answer after a silence, in which nothing comes to anybody, and the flows then go
+/// on.
+inline void answer_after_silence(PairRun& run, SilentFlows& silent) {
+    using namespace std::chrono_literals;
+    const auto limit = run.traits().flow_timeout;
+    const Duration moment = 400ms; // no tool forgets a client that soon, unless that is declared
+    const auto longest = run.strict() ? Duration{5s} : Duration{1200ms};
+    const auto wait_until = [&](Duration duration) {
+        run.step("silence", fmt::format("nothing comes to a client for {}", text_of(duration)),
+                 Party::tool, Party::client);
+        for (auto& flow : silent.flows) {
+            while (const auto came = run.receive_at_client(flow, Deadline::now())) {
+                throw Unexpected{run.expected(), odd_datagram({}, *came)};
+            }
+        }
+        run.pause(std::max(silent.since + duration - Clock::now(), Duration::zero()),
+                  "a silence to end");
+    };
+    const auto bearable = limit ? std::min(moment, *limit / 2) : moment;
+    auto& flow = silent.flows.front();
+    wait_until(bearable);
+    const bool was_in_time = Clock::now() - silent.since < bearable + 200ms;
+    run.step("late answer", fmt::format("an answer that comes after {} arrives", text_of(bearable)),
+             Party::server, Party::client);
+    if (!answer_arrives(run, flow, "late " + hex(run.pattern(10).bytes(0, 8)))) {
+        if (was_in_time && !limit) {
+            throw Unexpected{
+                run.expected(),
+                fmt::format("it did not; a tool that forgets flows so soon has to declare {}",
+                            run.wording(trait::flow_timeout.name)),
+                Cause::timed_out};
+        }
+    } else if (silent.flows.size() > 1 && (!limit || *limit > longest)) {
+        auto& second = silent.flows.back();
+        wait_until(longest);
+        run.step("later answer",
+                 fmt::format("an answer that comes after {} arrives", text_of(longest)),
+                 Party::server, Party::client);
+        if (!answer_arrives(run, second, "later " + hex(run.pattern(11).bytes(0, 8)))) {
+            const auto text = fmt::format(
+                "an answer that comes after {} does not arrive "
+                "({}: {})",
+                text_of(Clock::now() - silent.since), limit ? "declared" : "undeclared",
+                run.wording(trait::flow_timeout.name));
+            if (limit || run.strict()) {
+                throw Unexpected{run.expected(), text, Cause::timed_out};
+            }
+            run.note(text, trait::flow_timeout.name);
+        }
+    }
+    for (auto& each : silent.flows) {
+        run.step("afterwards", "a client that has been silent is served", Party::client,
+                 Party::server);
+        run.round_trip(each);
+    }
+    constexpr auto most = 10s;
+    if (limit && *limit <= most) {
+        demand_release(run, *limit);
+    }
+}
+
+inline constexpr Check datagram_silence = prepared_check<ask_and_wait, answer_after_silence>({
+    .id = "datagram.silence",
+    .title = "an answer that comes late arrives, and nothing before it; strict: after 5 s",
+    .needs = {.udp = true},
+    .trait = trait::flow_timeout.name,
+});
+
+} // namespace test_tunnel::check

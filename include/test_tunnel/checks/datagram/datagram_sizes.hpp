@@ -1,0 +1,180 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "test_tunnel/base/text.hpp"
+#include "test_tunnel/checks/detail/datagram_burst.hpp"
+#include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/net/datagram_socket.hpp"
+#include "test_tunnel/process/detail/settle.hpp"
+#include "test_tunnel/run/check.hpp"
+#include "test_tunnel/run/pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// The sizes at which tools are known to stop: a query of DNS, what fits into a packet of Ethernet,
+/// and one byte more, buffers of a power of two, and one byte more, and all that there is.
+inline std::vector<std::size_t> sizes_to_try(std::size_t most) {
+    std::vector<std::size_t> result{1,     2,     512,   513,   1200,  1472, 1473, 1500,
+                                    1501,  2048,  2049,  4000,  4097,  8192, 8193, 9001,
+                                    16384, 16385, 32768, 32769, 65000, 65507};
+    std::erase_if(result, [&](std::size_t size) { return size > most; });
+    if (result.back() != most) {
+        result.push_back(most);
+    }
+    return result;
+}
+
+/// Whether `payload`, which was just sent, arrives whole. It is given up as lost when the tool has
+/// been idle for `patience`. Throws Unexpected where something else arrives.
+inline bool arrives_whole(PairRun& run, Flow& flow, Party speaker, std::string_view payload,
+                          Duration patience) {
+    constexpr Duration slice = std::chrono::milliseconds{5};
+    const auto deadline = Deadline::after(run.config().timeouts.io);
+    for (auto left = scaled(patience); left > Duration::zero() && !deadline.passed();) {
+        const auto came = speaker == Party::client
+                              ? run.receive_at_server(Deadline::unscaled(slice))
+                              : run.receive_at_client(flow, Deadline::unscaled(slice));
+        if (came && came->data == payload) {
+            if (speaker == Party::client) {
+                run.take_source(flow, came->from);
+            }
+            return true;
+        }
+        if (came && !run.has_been_sent_twice(came->data)) {
+            throw Unexpected{run.expected(), odd_datagram({std::string{payload}}, *came)};
+        }
+        left -= !came && detail::is_idle(run.tool()) ? slice : Duration::zero();
+    }
+    return false;
+}
+
+/// Whether one that did not arrive is sent again.
+enum class Again { yes, no };
+
+/// Sends one datagram from either side, in the server's case as the answer to a short request, and
+/// once more where it has not arrived, and returns whether it has arrived.
+inline bool gets_through(PairRun& run, Flow& flow, Party speaker, std::string_view payload,
+                         Again again = Again::yes) {
+    using namespace std::chrono_literals;
+    std::vector<Duration> patience{60ms, 150ms};
+    if (again == Again::no) { // of those that are too large, only what is clipped is of interest
+        patience = {20ms};
+    }
+    for (std::size_t i = 0; i < patience.size(); ++i) {
+        if (i > 0) {
+            run.expect_again(payload);
+        }
+        if (speaker == Party::server) {
+            run.say_request(flow);
+            run.datagram_server().send(payload, flow.source.value());
+        } else {
+            flow.send(payload);
+        }
+        if (arrives_whole(run, flow, speaker, payload, patience[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Has datagrams of all sizes go one way, and returns the largest one up to which all arrive.
+inline std::size_t largest_that_passes(PairRun& run, Flow& flow, Party speaker, std::size_t most) {
+    const auto name = speaker == Party::client ? PairRun::up : PairRun::down;
+    const auto steps = run.steps();
+    std::size_t largest = 0;
+    bool is_lost = false;
+    for (const auto size : sizes_to_try(most)) {
+        run.forget_steps(steps);
+        run.step("size",
+                 fmt::format("{}: a datagram of {} bytes arrives whole, or not at all", name, size),
+                 speaker, speaker == Party::client ? Party::server : Party::client);
+        const auto payload = run.pattern(size).bytes(0, size);
+        const bool arrives =
+            gets_through(run, flow, speaker, payload, is_lost ? Again::no : Again::yes);
+        if (arrives && is_lost) {
+            throw Unexpected{
+                "a tool carries all datagrams up to some size",
+                fmt::format("{}: {} bytes arrive, and some that are smaller do not", name, size)};
+        }
+        is_lost = is_lost || !arrives;
+        largest = is_lost ? largest : size;
+    }
+    return largest;
+}
+
+/// An empty datagram, each way: it says nothing, but it says it.
+inline void try_empty(PairRun& run, Flow& flow) {
+    run.step("empty", "a datagram without a byte arrives", Party::client, Party::server);
+    bool arrives = gets_through(run, flow, Party::client, "");
+    if (arrives) {
+        run.step("empty answer", "a datagram without a byte arrives", Party::server, Party::client);
+        arrives = gets_through(run, flow, Party::server, "");
+    }
+    run.judge(trait::empty_datagrams, arrives);
+    if (arrives) {
+        run.round_trip(flow); // it goes on
+    } else if (run.traits().concurrent.value_or(true)) {
+        flow = run.flow(); // it may have taken that for the end
+    }
+    run.forget_twice("");
+}
+
+/// Has datagrams of all sizes go each way. They may be lost from some size on, which is noted, but
+/// none may be clipped.
+inline void try_sizes(PairRun& run) {
+    auto flow = run.flow();
+    try_empty(run, flow);
+    const auto server_most = largest_datagram(flow.target.address.family());
+    // What IPv6 carries more than IPv4 needs a tool that has thought of it.
+    const auto usual = largest_datagram(Family::ipv4);
+    const auto at_most = [&](std::size_t most) {
+        return run.strict() ? most : std::min(most, usual);
+    };
+    const auto up = largest_that_passes(run, flow, Party::client,
+                                        at_most(std::min(flow.largest_payload(), server_most)));
+    const auto down = largest_that_passes(run, flow, Party::server,
+                                          at_most(std::min(flow.largest_payload(), server_most)));
+    const auto shown = std::min(up, down);
+    const auto declared = run.traits().datagram_size;
+    const auto wanted = std::min(declared.value_or(usual), std::min(usual, flow.largest_payload()));
+    const std::string name{trait::datagram_size.name};
+    if (shown >= wanted) {
+        if (declared && shown >= usual) {
+            run.note(fmt::format("datagrams of {} bytes arrive, better than declared ({})", shown,
+                                 run.wording(name)),
+                     name);
+        }
+        return;
+    }
+    const auto text = fmt::format(
+        "datagrams arrive of up to {} bytes ({}), and not the next larger "
+        "ones that were tried ({}: {})",
+        shown,
+        up == down  ? "both ways"
+        : up < down ? PairRun::up
+                    : PairRun::down,
+        declared ? "declared" : "undeclared", run.wording(name));
+    if (declared || run.strict()) {
+        run.step("largest", fmt::format("datagrams of up to {} bytes arrive", wanted));
+        throw Unexpected{run.expected(), text};
+    }
+    run.note({name, text, NamedTrait{name, std::to_string(shown)}});
+}
+
+inline constexpr Check datagram_sizes{
+    .id = "datagram.sizes",
+    .title =
+        "datagrams of 0 to 65507 bytes arrive whole, or not at all; strict: to 65527 over IPv6",
+    .needs = {.udp = true},
+    .trait = trait::datagram_size.name,
+    .run = try_sizes};
+
+} // namespace test_tunnel::check

@@ -1,0 +1,73 @@
+#pragma once
+
+// A server to which, for a while, nobody can connect.
+
+#include <chrono>
+#include <vector>
+
+#include "test_tunnel/base/deadline.hpp"
+#include "test_tunnel/kernel/tcp_sockets.hpp"
+#include "test_tunnel/net/socket.hpp"
+#include "test_tunnel/net/wait.hpp"
+#include "test_tunnel/run/pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// Keeps the server from being connected to, by filling the queue of its listener: connections are
+/// not refused then, but the system of whoever connects tries again after a second.
+class FullQueue {
+public:
+    /// The queue is as it was, until `fill` is called.
+    explicit FullQueue(PairRun& run) : run_{run} {}
+    FullQueue(const FullQueue&) = delete;
+    FullQueue& operator=(const FullQueue&) = delete;
+    ~FullQueue() = default;
+
+    /// Fills the queue. Does nothing on a system where that does not delay connections, nor where
+    /// the tool waits for its upstream proxy, which would take what fills the queue for clients.
+    void fill() {
+        if (!full_queue_delays_connections() || run_.upstream().is_there()) {
+            return;
+        }
+        const auto target = run_.pair().svc_listen.server();
+        run_.require_no_unasked_connection();
+        run_.listener().listen(most - 1);
+        for (int i = 0; i < most; ++i) {
+            plugs_.emplace_back(target.address.family(), run_.config().timeouts.io);
+            plugs_.back().connect(target);
+        }
+    }
+
+    /// Waits until the tool waits for its connection to the server: for a second at most, since it
+    /// may connect only when its client has said something.
+    void await_dial() {
+        using namespace std::chrono_literals;
+        const auto target = run_.pair().svc_listen.server();
+        const auto dials = [&] { return somebody_dials(target).value_or(true); };
+        wait_until(dials, Deadline::unscaled(1s), run_.supervisor().get(),
+                   "the tool to connect to the server");
+    }
+
+    /// Empties the queue: connections can be made again.
+    void release() {
+        if (!plugs_.empty()) {
+            for (std::size_t i = 0; i < plugs_.size(); ++i) {
+                if (auto accepted = run_.listener().try_accept()) {
+                    accepted->reset(); // one of ours: nothing comes first on it
+                }
+            }
+            plugs_.clear();
+            run_.listener().listen();
+        }
+    }
+
+    [[nodiscard]] bool is_released() const { return plugs_.empty(); }
+
+private:
+    static constexpr int most = 2;
+
+    PairRun& run_;
+    std::vector<Socket> plugs_;
+};
+
+} // namespace test_tunnel::check

@@ -1,0 +1,3 @@
+// What a tunnel must do.
+
+#include "test_tunnel/checks/all.ipp"

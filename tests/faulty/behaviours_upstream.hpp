@@ -1,0 +1,45 @@
+// The ways in which faulty_tunnel can be the client of an upstream proxy.
+
+#pragma once
+
+#include <array>
+
+#include "behaviour.hpp"
+
+// One line each, however long. The names of those that are about IPv6 are of odd lengths:
+// `detection` tests them on a pair of which the target is of that family.
+// clang-format off
+inline constexpr std::string_view via = "via-socks5,via-connect";
+inline constexpr std::string_view via_any = "via-socks5,via-connect,via-socks4";
+inline constexpr std::string_view via_all = "via-socks5,via-connect,via-socks4,via-socks5-password,via-connect-password,connect-via-connect,socks5-via-socks5";
+inline constexpr std::string_view via_password = "via-socks5-password,via-connect-password";
+inline constexpr auto upstream_behaviours = std::to_array<Behaviour>({
+    {"asks-upstream", "awkward", via_all, "upstream.*", "asks its upstream proxy, and is right in everything"},
+    {"asks-in-single-bytes", "awkward", via, "upstream.*", "asks its upstream proxy byte by byte"},
+    {"asks-by-literal", "awkward", "via-socks5", "upstream.*", "asks its upstream proxy for an address in the place of a name"},
+    {"offers-all-methods", "awkward", "via-socks5", "upstream.*", "offers its upstream proxy methods that nobody asked for"},
+    {"asks-in-http-1.0", "awkward", "via-connect", "upstream.*", "asks its upstream proxy in HTTP/1.0, without Host"},
+    {"knows-addresses-only", "awkward", "via-socks5", "upstream.reply", "takes no reply of its upstream proxy that has a name (strict)"},
+    {"waits-for-challenge", "awkward", "via-connect-password", "upstream.*", "brings its credentials when its upstream proxy has asked for them"},
+
+    {"goes-past-on-ipv6", "fault", via, "hello", "connects to an IPv6 target itself, past its upstream proxy"},
+    {"no-brackets", "fault", "via-connect", "hello", "asks its upstream proxy for an IPv6 address without brackets"},
+    {"asks-wrong-port", "fault", "via-socks5", "hello", "asks its upstream proxy for another port"},
+    {"asks-for-bind", "fault", "via-socks5", "hello", "asks its upstream proxy to wait for a connection (BIND)"},
+    {"forgets-password", "fault", via_password, "hello", "brings its upstream proxy no credentials"},
+    {"goes-past-when-refused", "fault", via_any, "upstream.only", "connects to the target itself when its upstream proxy refuses"},
+    {"goes-past-without-upstream", "fault", via, "upstream.only", "connects to the target itself when its upstream proxy can't be reached"},
+    {"sounds-target-out", "fault", via, "upstream.only", "has a UDP socket that is connected to the target itself"},
+    {"loses-glued-bytes", "fault", via, "upstream.glued", "passes on no more than 64 bytes of what comes together with its upstream proxy's reply"},
+    {"one-segment-reply", "fault", via_any, "upstream.reply", "takes what it reads at once for its upstream proxy's whole reply"},
+    {"knows-ipv4-replies", "fault", "via-socks5", "upstream.reply", "takes each reply of its upstream proxy for one with an IPv4 address"},
+    {"knows-http-1.1-only", "fault", "via-connect", "upstream.reply", "takes no reply of its upstream proxy in HTTP/1.0"},
+    {"hangs-when-upstream-refuses", "fault", via_any, "upstream.refusals", "leaves its client waiting when its upstream proxy refuses"},
+    {"tells-upstreams-words", "fault", via, "upstream.refusals", "sends its client what its upstream proxy says when it refuses"},
+    {"takes-all-for-grant", "fault", "via-connect", "upstream.refusals", "goes on as if its upstream proxy had granted what it refuses"},
+    {"stops-after-upstream-refusal", "fault", via, "upstream.refusals", "serves nobody when its upstream proxy has refused"},
+    {"takes-content-for-answer", "fault", "via-connect-password", "upstream.authentication", "takes the content of its upstream proxy's 407 for the next answer"},
+    {"asks-for-one-at-a-time", "fault", via, "upstream.silent", "asks its upstream proxy for nobody else while that has not answered (strict)"},
+    {"hangs-on-half-reply", "fault", via_any, "upstream.broken", "leaves its client waiting when its upstream proxy ends in the middle of its reply (strict)"},
+});
+// clang-format on
