@@ -9,6 +9,7 @@
 #include "test_tunnel/checks/detail/fill.hpp"
 #include "test_tunnel/checks/detail/many_connections.hpp"
 #include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
@@ -27,7 +28,7 @@ inline void stop_with_full_buffers(PairRun& run) {
     run.step("push", "the tool takes what is written while nobody reads", Party::client,
              Party::tool);
     auto streams = for_stopped_readers(run, connections, more_than_buffers);
-    const bool is_full = fill(run, streams, 1s);
+    const bool is_full = fill(run, streams, 10s); // less where they fill up sooner
 
     run.step("stop, with much under way",
              "after SIGTERM what was written arrives, or the reader is told of the end",
@@ -36,6 +37,8 @@ inline void stop_with_full_buffers(PairRun& run) {
     // Children that serve the connections have time until these are read.
     tool.terminate(timeouts.linger + timeouts.check);
     run.kill_after_check(); // how it ends is for stop.busy to judge
+    // A tool that has not got a CPU since carries what is read as if nothing had been sent.
+    detail::wait_until_idle(tool, 1s);
     for (auto& stream : streams) {
         stream.reads = true;
         stream.may_break = true;
