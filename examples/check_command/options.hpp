@@ -165,8 +165,10 @@ inline std::vector<Option> tool_options() {
         {"--tool-version", "VERSION", "the tool's version in reports",
          [](auto& request, const auto& text) { request.tool.version = text; }},
         {"--handshake", "HANDSHAKE",
-         "none (the default), socks5, socks4 or http-connect; before it proxy-v1 or proxy-v2, for "
-         "a tool that expects a PROXY header: may be given twice",
+         "none (the default), socks5, socks4 or http-connect. For a tool that expects a PROXY "
+         "header: "
+         "proxy-v1 or proxy-v2, by itself or before one of these (--handshake proxy-v2 "
+         "--handshake socks5)",
          add_handshake},
         {"--transport", "TRANSPORT", "what the tool carries: tcp (the default), udp, or tcp,udp",
          [](auto& request, const auto& text) {
@@ -176,7 +178,7 @@ inline std::vector<Option> tool_options() {
                                      {"udp", {.udp = true}},
                                      {"tcp,udp", {.tcp = true, .udp = true}}});
          }},
-        {"--user", "USER", "for the handshake, with --password",
+        {"--user", "USER", "for the handshake, with --password; for socks4, which has none, alone",
          [](auto& request, const auto& text) {
              request.socks5.user = text;
              request.user_option = "--user";
@@ -201,12 +203,13 @@ inline std::vector<Option> tool_options() {
         {"--by-name", "", "asks for the server by name and not by address",
          [](auto& request, const auto& /*text*/) { request.tool.by_name = true; }},
         {"--upstream", "HANDSHAKE",
-         "the tool is itself the client of a proxy: socks5, socks4, socks4a or connect. It is told "
+         "the tool is itself the client of a proxy: socks5, socks4, socks4a or http-connect. It is "
+         "told "
          "by {upstream.endpoint}, or {upstream.address} and {upstream.port}, where that is, and "
          "must ask it for {target.endpoint}; nothing may go past it",
          [](auto& request, const auto& text) {
              choose<int>("handshake with an upstream proxy", text,
-                         {{"socks5", 0}, {"socks4", 0}, {"socks4a", 0}, {"connect", 0}});
+                         {{"socks5", 0}, {"socks4", 0}, {"socks4a", 0}, {"http-connect", 0}});
              request.upstream = text;
          }},
         {"--upstream-user", "USER", "whom the upstream proxy demands: {upstream.user}",
@@ -266,8 +269,10 @@ inline std::vector<Option> test_options() {
     std::vector<Option> result;
     for (const auto& option : run_options()) {
         std::string value{option.value};
-        std::transform(value.begin(), value.end(), value.begin(),
-                       [](char letter) { return static_cast<char>(letter - 'a' + 'A'); });
+        std::transform(value.begin(), value.end(), value.begin(), [](char letter) {
+            const bool is_small = letter >= 'a' && letter <= 'z';
+            return is_small ? static_cast<char>(letter - 'a' + 'A') : letter;
+        });
         result.push_back(
             {option.name, value,
              fmt::format("{}{}", option.help,

@@ -60,7 +60,7 @@ inline void set_upstream(Request& request) {
     }
     if (how == "socks5") {
         request.tool.upstream = Socks5Options{.user = user, .password = password};
-    } else if (how == "connect") {
+    } else if (how == "http-connect") {
         request.tool.upstream = HttpConnectOptions{.user = user, .password = password};
     } else {
         Socks4Options socks4{.user = user.value_or("")};

@@ -56,7 +56,7 @@ Placeholders in COMMAND, in companions, in what is awaited of them, in templates
   {listen.address} {listen.bracketed} {listen.port} {listen.endpoint} {listen.family}
                             where the tool shall listen: ::1, [::1], 6374, [::1]:6374, 6
   {target.…}                where it shall connect
-  {target.name}             a name for {target.address}, of which at --level strict the addresses change
+  {target.name}             a name for {target.address}; at --level strict, its addresses change
   {source.…}                the address that it shall connect from, and a free port, of the target's
                             family. Where {source.address}, {source.bracketed} or {source.endpoint}
                             is used, the tool has to connect from there, unless --trait
@@ -70,6 +70,10 @@ Placeholders in COMMAND, in companions, in what is awaited of them, in templates
                             TEXT where {listen.family} is 4, or 6, and nothing else; so for target,
                             source, client and inner. TEXT may have placeholders. A word of which
                             nothing remains is left out: {listen.6=-6}
+  {upstream.…} {upstream.user} {upstream.password}
+                            with --upstream: where the proxy is that the tool is the client of, and
+                            whom it demands
+  {pid}                     in --reload-command and --reload-successor: the tool's process
   {config} {dir}            the first --config file; the directory of these files, made anew each time
                             the tool is started
   {tls.pem} {tls.certificate} {tls.key} {tls.authority}

@@ -303,7 +303,7 @@ inline constexpr Trait<bool> serves_bind{
 inline constexpr Trait<bool> announces_content{
     .name = "announces_content",
     .member = &Traits::announces_content,
-    .about = "announces a content in its reply of success to CONNECT (strict)",
+    .about = "announces a content in its reply of success to CONNECT",
     .subject = "announcing a content (Content-Length, Transfer-Encoding) in a reply of success",
     .rule = false};
 
@@ -311,7 +311,7 @@ inline constexpr Trait<bool> announces_content{
 inline constexpr ListTrait<std::string> accepts{
     .name = "accepts",
     .member = &Traits::accepts,
-    .about = "which requests it serves although its protocol forbids them (strict)",
+    .about = "which requests it serves although its protocol forbids them",
     .rule_in_words = "none"};
 
 /// Calls `act` with each row, in the order of the members of Traits, of which none may be missing.

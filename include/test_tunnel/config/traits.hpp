@@ -264,7 +264,7 @@ struct Traits {
     /// Which requests it does not refuse, though it ought to: it serves them, does not answer, or
     /// sends an answer that is not well-formed. The failures of the checks `handshake.*` tell the
     /// names, such as "socks5.request.version"; a run throws InvalidConfig for any other name. The
-    /// rule is that there is no such request. Checked at `Level::strict` only.
+    /// rule is that there is no such request. Most of them are tried at `Level::strict` only.
     std::vector<std::string> accepts{};
 
     /// Whether it relays for a SOCKS5 association only what comes from its client's address (RFC

@@ -22,7 +22,7 @@ inline void tell_zeros(PairRun& run) {
 
 inline constexpr Check associate_unknown_client{
     .id = "associate.unknown_client",
-    .title = "a SOCKS5 client is served that tells zeros as the address of its datagrams",
+    .title = "a SOCKS5 client that tells zeros as the address of its datagrams is served",
     .needs = {.udp = true},
     .run = tell_zeros};
 

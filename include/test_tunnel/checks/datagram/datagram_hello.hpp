@@ -24,7 +24,7 @@ inline void say_hello_by_datagrams(PairRun& run) {
 
 inline constexpr Check datagram_hello{
     .id = "datagram.hello",
-    .title = "a datagram goes each way, from the address that the tool was given, and no others",
+    .title = "one datagram goes each way, the answer from where the tool listens; no others come",
     .level = Level::hello,
     .needs = {.udp = true},
     .trait = trait::answers_from_listener.name,

@@ -92,9 +92,11 @@ inline std::vector<UpstreamRefusal> broken_answers_of(PairRun& run) {
                       refusing::by(run, "go away\n" + run.pattern().bytes(0, 200))});
     const auto whole = detail::granting_reply(run.pair().svc_listen.server(), upstream);
     for (const auto size : {std::size_t{0}, std::size_t{1}, whole.size() / 2, whole.size() - 1}) {
-        result.push_back(
-            {fmt::format("the first {} of {} bytes of a grant, and the end", size, whole.size()),
-             refusing::by(run, whole.substr(0, size))});
+        result.push_back({size == 0
+                              ? "the end, in place of an answer"
+                              : fmt::format("the first {} of {} bytes of a grant, and the end",
+                                            size, whole.size()),
+                          refusing::by(run, whole.substr(0, size))});
     }
     result.push_back(
         {"the end, before anything was asked", [](Socket& tool) { tool.shutdown_write(); }});
@@ -110,7 +112,8 @@ inline std::vector<UpstreamRefusal> broken_answers_of(PairRun& run) {
 inline void demand_refusal(PairRun& run, const UpstreamRefusal& refusal) {
     OddUpstream upstream{
         run, "answer",
-        fmt::format("the client is told that it is not connected, and is sent none of the words, "
+        fmt::format("the client is told that it is not connected, and is sent nothing of what the "
+                    "proxy says, "
                     "when the upstream proxy answers by {}",
                     refusal.what),
         refusal.answer};

@@ -110,7 +110,7 @@ inline void follow_name(PairRun& run) {
 
 inline constexpr Check life_renamed{
     .id = "life.renamed",
-    .title = "when the name of the target has got another address, clients come there",
+    .title = "when the target's name gets another address, new clients are connected there",
     .level = Level::strict,
     .trait = trait::resolves_again.name,
     .run = follow_name};

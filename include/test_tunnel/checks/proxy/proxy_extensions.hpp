@@ -77,7 +77,7 @@ inline void judge_longest(PairRun& run, const HeaderTrial& refused, std::size_t 
     }
     throw Unexpected{
         run.expected(),
-        fmt::format("it is refused; a tool that takes no longer ones has to declare {}",
+        fmt::format("it is refused; a tool that takes only shorter ones has to declare {}",
                     wording_of_longest(run, longest))};
 }
 

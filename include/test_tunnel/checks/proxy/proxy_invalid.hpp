@@ -30,7 +30,7 @@ inline void send_invalid_headers(PairRun& run) {
 
 inline constexpr Check proxy_invalid{
     .id = "proxy.invalid",
-    .title = "clients with a PROXY header that is none are refused, and nobody hears of them",
+    .title = "clients whose PROXY header is malformed are refused, and the server is told nothing",
     .level = Level::strict,
     .trait = trait::accepts.name,
     .run = send_invalid_headers};

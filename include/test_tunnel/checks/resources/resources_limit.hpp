@@ -138,7 +138,7 @@ inline void run_out_of_descriptors(PairRun& run) {
 inline constexpr Check resources_limit{
     .id = "resources.limit",
     .title =
-        "without a descriptor left, the tool serves who is there, rests, and serves others later",
+        "with no descriptor left, the tool serves those it has, rests, and serves others later",
     .level = Level::strict,
     .trait = trait::concurrent.name,
     .presumes = {"connections.burst", "resources.cpu"},

@@ -149,7 +149,7 @@ inline void say_no_hello(PairRun& run) {
 
 inline constexpr Check tls_invalid{
     .id = "tls.invalid",
-    .title = "who says something else than a hello of TLS is refused, and others are served",
+    .title = "clients that begin with anything but a TLS hello are refused, and others are served",
     .level = Level::strict,
     .run = say_no_hello};
 

@@ -49,10 +49,11 @@ inline void stay_silent_as_upstream(PairRun& run) {
     }
 }
 
-inline constexpr Check upstream_silent{
-    .id = "upstream.silent",
-    .title = "while the upstream says nothing to one, others are served; it is told at the end",
-    .level = Level::strict,
-    .run = stay_silent_as_upstream};
+inline constexpr Check upstream_silent{.id = "upstream.silent",
+                                       .title =
+                                           "while the upstream keeps one client waiting, others "
+                                           "are served; at its end that one is told",
+                                       .level = Level::strict,
+                                       .run = stay_silent_as_upstream};
 
 } // namespace test_tunnel::check
