@@ -37,7 +37,7 @@ inline std::string read_file(const std::string& path) {
         file.setstate(std::ios::failbit);
     }
     if (!file) {
-        throw InvalidConfig{fmt::format("--config {}: it can't be read", path)};
+        throw InvalidConfig{fmt::format("{} can't be read: it is to be a template", path)};
     }
     return text;
 }
@@ -153,6 +153,11 @@ inline std::vector<Option> tool_options() {
          [](auto& request, const auto& text) {
              request.tool.reload_successor = split_command(text);
          }},
+        {"--broken-config", "FILE",
+         "a template that takes the place of the first --config while the tool is told to reload "
+         "once more: for a tool that looks at its configuration before it takes it, and must go on "
+         "with the one that it has (life.broken_reload, at the level strict)",
+         [](auto& request, const auto& path) { request.tool.broken_config = read_file(path); }},
         {"--env", "NAME=VALUE",
          "a variable in the environment of the tool and its companions; placeholders in the value "
          "are replaced. May be given more than once",

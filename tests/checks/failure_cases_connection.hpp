@@ -282,6 +282,7 @@ inline std::vector<Case> connection_cases() {
          .behaviour = "reload-refuses",
          .level = strict,
          .varying = {{"a client was [^\n]*", "A CLIENT WAS LOST"}}},
+        {.check = "life.broken_reload", .behaviour = "broken-reload-kills", .level = strict},
         {.check = "stop.drain",
          .behaviour = "freezes-on-sigterm",
          .level = strict,

@@ -62,6 +62,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"reload-by-workers", "awkward", "forward", "life.reload", "reloads by another process, with the same listener; the last one ends with its connections (strict)"},
     {"reload-leaves-late", "awkward", "forward", "life.reload", "reloads by another process; the last one ends a second after its connections (strict)"},
     {"reload-pauses", "awkward", "forward", "life.reload", "accepts nobody for 100 ms when it reloads (strict)"},
+    {"broken-reload-pauses", "awkward", "forward", "life.broken_reload", "accepts nobody for 100 ms while its configuration is broken (strict)"},
     {"successor-takes-listener", "awkward", "forward", "life.reload", "gives its listener to the process that takes its place, and ends with its connections (strict)"},
     {"drains-a-while", "awkward", "forward", "stop.drain", "carries its connections for 300 ms after SIGTERM, then ends them (strict)"},
     {"closes-standard-streams", "awkward", all, "-", "closes stdin and stdout, so that its sockets have their numbers"},
@@ -397,6 +398,10 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"reload-leaks-descriptor", "fault", all, "life.reload", "leaves a descriptor open with each reload (strict)"},
     {"reload-leaks-thread", "fault", all, "life.reload", "leaves a thread with each reload (strict)"},
     {"reload-forgets-worker", "fault", all, "life.reload", "reloads by another process, and never ends the last one (strict)"},
+    {"broken-reload-kills", "fault", all, "life.broken_reload", "ends when its configuration is broken (strict)"},
+    {"broken-reload-stops-listening", "fault", all, "life.broken_reload", "closes its listener when its configuration is broken (strict)"},
+    {"broken-reload-cuts", "fault", all, "life.broken_reload", "resets its connections when its configuration is broken (strict)"},
+    {"broken-reload-sticks", "fault", all, "life.broken_reload", "accepts nothing more when its configuration is in order again (strict)"},
     {"successor-resets-queue", "fault", all, "life.reload", "closes its listener, with those who wait in it, when another process listens beside it (strict)"},
     {"successor-shares-port", "fault", all, "life.reload", "listens on beside the process that takes its place (strict)"},
 

@@ -96,6 +96,7 @@ private:
     int number_ = 0;
     int resets_at_start_ = process.resets;
     int reloads_at_start_ = process.reloads;
+    int broken_reloads_at_start_ = process.broken_reloads;
     Clock::time_point stops_at_ = Clock::time_point::max(); // when it ends after SIGTERM
     Clock::time_point last_data_ = Clock::now();
     Clock::time_point loss_passed_on_at_ = Clock::time_point::max();

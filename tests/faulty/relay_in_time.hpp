@@ -56,6 +56,11 @@ inline void Relay::follow_the_others(Clock::time_point now) {
 
 /// What a connection does when the tunnel has reloaded since it was made.
 inline void Relay::follow_reloads() {
+    if (is("broken-reload-cuts") && process.broken_reloads != broken_reloads_at_start_) {
+        broken_reloads_at_start_ = process.broken_reloads;
+        reset_both();
+        return;
+    }
     if (std::exchange(reloads_at_start_, process.reloads.load()) == process.reloads) {
         return;
     }

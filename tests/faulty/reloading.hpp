@@ -1,4 +1,5 @@
-// What it does when it is to reload: on SIGHUP, or when another one takes its place.
+// What it does when it is to reload: on SIGHUP; on SIGUSR2, as if its configuration were broken; or
+// when another one takes its place.
 
 #pragma once
 
@@ -23,11 +24,16 @@
 
 /// Whether it is told to reload, and does something then.
 inline bool is_about_reload() {
-    return behaviours.at(chosen_behaviour).check == "life.reload";
+    const auto check = behaviours.at(chosen_behaviour).check;
+    return check == "life.reload" || check == "life.broken_reload";
 }
 
 inline void on_sighup(int /*signal*/) {
     ++process.reloads;
+}
+
+inline void on_sigusr2(int /*signal*/) {
+    ++process.broken_reloads;
 }
 
 inline void on_sigusr1(int /*signal*/) {
@@ -43,6 +49,7 @@ inline void handle(int signal, void (*handler)(int)) {
 
 inline void prepare_for_reload() {
     handle(SIGHUP, is("reload-kills") ? SIG_DFL : on_sighup);
+    handle(SIGUSR2, is("broken-reload-kills") ? SIG_DFL : on_sigusr2);
     if (is_about_reload()) {
         handle(SIGUSR1, on_sigusr1);
     }
@@ -71,6 +78,9 @@ inline void reload(Descriptor& listener, const Settings& settings) {
             }
         }
     }
+    if (is("broken-reload-sticks") && process.broken_reloads > 0) {
+        process.has_stopped = true;
+    }
     if (is("reload-stops-accepting") && process.reloads > 2) {
         process.has_stopped = true;
     }
@@ -85,8 +95,22 @@ inline void reload(Descriptor& listener, const Settings& settings) {
     }
 }
 
+/// Reads a broken configuration, in the thread that accepts.
+inline void reload_broken(Descriptor& listener) {
+    if (is("broken-reload-stops-listening")) {
+        listener.close();
+    } else if (is("broken-reload-pauses")) {
+        sleep_for(100ms);
+    }
+}
+
 /// Looks whether it is to reload, and does.
 inline void look_for_reload(Descriptor& listener, const Settings& settings) {
+    static int broken = 0;
+    if (process.broken_reloads != broken) {
+        broken = process.broken_reloads;
+        reload_broken(listener);
+    }
     static int done = 0;
     if (process.reloads != done) {
         done = process.reloads;

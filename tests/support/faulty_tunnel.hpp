@@ -78,6 +78,12 @@ public:
         }
     }
 
+    /// By SIGUSR2, which stands for a reload of a configuration that is broken.
+    bool reload_broken(test_tunnel::Server& tool) override {
+        tool.signal(SIGUSR2);
+        return true;
+    }
+
     test_tunnel::Protocol upstream() const override {
         const auto via = mode_.find("via-");
         return via == std::string::npos ? test_tunnel::Protocol{}

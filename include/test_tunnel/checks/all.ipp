@@ -82,6 +82,7 @@
 #include "test_tunnel/checks/handshake/handshake_truncated.hpp"
 #include "test_tunnel/checks/hello/hello.hpp"
 #include "test_tunnel/checks/idle/idle.hpp"
+#include "test_tunnel/checks/life/life_broken_reload.hpp"
 #include "test_tunnel/checks/life/life_early.hpp"
 #include "test_tunnel/checks/life/life_halves.hpp"
 #include "test_tunnel/checks/life/life_output.hpp"
@@ -225,6 +226,7 @@ TEST_TUNNEL_INLINE std::vector<Check> checks() {
         check::life_restart,
         check::life_output,
         check::life_reload,
+        check::life_broken_reload,
         // After each of these, the tool is killed:
         check::life_renamed,
         check::target_addresses,

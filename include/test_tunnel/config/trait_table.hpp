@@ -13,11 +13,9 @@
 #include "test_tunnel/config/trait.hpp"
 #include "test_tunnel/config/traits.hpp"
 
-namespace test_tunnel {
-
 /// The table of all traits: `run.judge(trait::half_close, HalfClose::none)`. To add a trait, add a
 /// member to Traits, a row here and the row's name to `for_each` below.
-namespace trait {
+namespace test_tunnel::trait {
 
 /// The row of `Traits::binds_source`.
 inline constexpr Trait<bool> binds_source{
@@ -365,5 +363,4 @@ constexpr void for_each(Act act) {
     act(ends_associations);
 }
 
-} // namespace trait
-} // namespace test_tunnel
+} // namespace test_tunnel::trait

@@ -95,6 +95,11 @@ struct CommandOptions {
     /// when its connections have ended. It must stay in the foreground. Empty: there is none. At
     /// most one of these three can be given.
     Command reload_successor = {};
+    /// The text, with placeholders, that takes the place of the file {config} while the tool is
+    /// told to reload once more: with it, the tool must go on as it was (`life.broken_reload`).
+    /// What has it reload, where that is a process, may then end with any status. Nothing: this is
+    /// not tried.
+    std::optional<std::string> broken_config = {};
     /// The tool's name in reports. Empty: the program's name without its directory.
     std::string name = {};
     /// The tool's version, for reports.
@@ -163,6 +168,10 @@ public:
 
     /// Reloads the tool as the options say. Throws NotApplicable where they don't.
     void reload(Server& tool) override;
+    /// Reloads the tool with `CommandOptions::broken_config`, where there is one. Waits for the
+    /// process that has it reload, if there is one, to end, for `timeouts.start` at most; throws
+    /// Unexpected where it does not.
+    bool reload_broken(Server& tool) override;
 
     [[nodiscard]] std::optional<ProxyVersion> client_header() const override {
         return options_.client_header;
@@ -205,6 +214,7 @@ private:
     void set_upstream_user(Placeholders& values) const;
     void set_paths(Placeholders& values, const std::string& directory) const;
     [[nodiscard]] std::optional<TempDir> make_files(Placeholders& values) const;
+    void write_config(const std::string& text) const;
     void await_companion(Server& server, std::size_t companion, const Placeholders& values) const;
     void await_inner(Server& server) const;
 
@@ -217,6 +227,8 @@ private:
     /// What placeholders stood for when the tool was started last, and its environment.
     Placeholders values_;
     Environment environment_;
+    /// Whether the first configuration file is not the tool's own, but a broken one.
+    bool is_config_broken_ = false;
 };
 
 /// Returns the words of a command line. Quotes and backslashes mean what they mean to a POSIX

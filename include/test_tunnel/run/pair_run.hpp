@@ -261,9 +261,10 @@ public:
     /// Kills the tool, if it runs, and starts another one at once where that was: at the same
     /// addresses and ports.
     void restart_there();
-    /// Has the tool reload, by the hook `TestTunnel::reload`, and does not wait until it has done
-    /// so. Throws NotApplicable where nothing says how.
+    /// Calls the hook `TestTunnel::reload`: the tool reloads, and is not waited for.
     void reload();
+    /// Calls the hook `TestTunnel::reload_broken`, and returns what it does.
+    [[nodiscard]] bool reload_broken();
     /// Stops the tool and demands that it ends as it should. The next connection starts another.
     void stop();
     /// Demands that a tool which has been stopped ended as it should; `ended_before` says of each

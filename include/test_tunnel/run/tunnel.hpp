@@ -195,6 +195,12 @@ public:
     /// connections are open. The default: throws NotApplicable, since nothing says how.
     virtual void reload(Server& tool);
 
+    /// Has the tool reload as `reload` does, but while its configuration is broken: it must go on
+    /// with the one that it has (the check `life.broken_reload`). The next call of `reload` has to
+    /// put the tool's own configuration in place again. Returns whether it has done so; the
+    /// default: false, since there is no broken configuration.
+    virtual bool reload_broken(Server& tool);
+
     /// Makes a client's connection to the tool: called by `PairRun::connect_client`, and by
     /// `connect`, as many times as the checks like. The default:
     /// `PairRun::connect_client_as_usual`. One of your own begins with a step of the kind

@@ -316,7 +316,7 @@ TEST_TUNNEL_INLINE void DatagramSocket::collect_errors() {
             if (message.has_name()) {
                 error.target = message.from();
             }
-            errors_.push_back(std::move(error));
+            errors_.push_back(error);
         }
     }
 }

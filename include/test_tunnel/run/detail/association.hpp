@@ -21,7 +21,7 @@ namespace test_tunnel::detail {
 class Socks5FlowLayer final : public FlowLayer {
 public:
     explicit Socks5FlowLayer(Endpoint target, std::optional<std::string> name = std::nullopt)
-        : target_{std::move(target)}, name_{std::move(name)} {}
+        : target_{target}, name_{std::move(name)} {}
 
     [[nodiscard]] std::string encode(std::string_view payload,
                                      const Endpoint& target) const override {

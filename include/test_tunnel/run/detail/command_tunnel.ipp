@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <ios>
 #include <memory>
 #include <optional>
 #include <string>
@@ -178,6 +180,7 @@ TEST_TUNNEL_INLINE Server CommandTunnel::spawn_server(const AddrPort& proxy_list
         value = values.render(std::string_view{value});
     }
     values_ = values;
+    is_config_broken_ = false;
     const auto start = [&](const Command& command) {
         return spawn(values.render(command), environment_);
     };
@@ -220,7 +223,47 @@ TEST_TUNNEL_INLINE void CommandTunnel::set_upstream_user(Placeholders& values) c
     set("upstream.password", wanted.password);
 }
 
+/// Writes the first configuration file anew, as it stands where the tool reads it: its owner and
+/// its mode stay.
+TEST_TUNNEL_INLINE void CommandTunnel::write_config(const std::string& text) const {
+    const auto path = values_.render(std::string_view{"{config}"});
+    std::ofstream file{path, std::ios::binary | std::ios::trunc};
+    file << values_.render(std::string_view{text});
+    if (!file.flush()) {
+        throw SetupError{fmt::format("{} can't be written anew", path)};
+    }
+}
+
+TEST_TUNNEL_INLINE bool CommandTunnel::reload_broken(Server& tool) {
+    if (!options_.broken_config) {
+        return false;
+    }
+    write_config(*options_.broken_config);
+    is_config_broken_ = true;
+    if (options_.reload_signal) {
+        tool.signal(*options_.reload_signal);
+        return true;
+    }
+    values_.set("pid", std::to_string(tool.processes().back().pid()));
+    const auto& command =
+        options_.reload_command.empty() ? options_.reload_successor : options_.reload_command;
+    auto process = spawn(values_.render(command), environment_);
+    if (!process.wait(Deadline::after(config().timeouts.start))) {
+        throw Unexpected{
+            "what has it reload ends, since the configuration is broken",
+            fmt::format("it has not, for {}", text_of(scaled(config().timeouts.start))),
+            Cause::timed_out};
+    }
+    return true;
+}
+
 TEST_TUNNEL_INLINE void CommandTunnel::reload(Server& tool) {
+    if (std::exchange(is_config_broken_, false)) {
+        const auto own =
+            std::find_if(options_.files.begin(), options_.files.end(),
+                         [](const FileTemplate& file) { return file.placeholder.empty(); });
+        write_config(own->text);
+    }
     values_.set("pid", std::to_string(tool.processes().back().pid()));
     if (options_.reload_signal) {
         tool.signal(*options_.reload_signal);

@@ -78,6 +78,10 @@ TEST_TUNNEL_INLINE void CommandTunnel::validate_reload() const {
         throw InvalidConfig{
             "a tool reloads in one way: by a signal, by a command, or by a successor"};
     }
+    if (options_.broken_config && (ways == 0 || config_files().empty())) {
+        throw InvalidConfig{
+            "a broken configuration is for a tool that reads a configuration file, and reloads"};
+    }
 }
 
 TEST_TUNNEL_INLINE void CommandTunnel::validate_files() const {
@@ -132,6 +136,9 @@ TEST_TUNNEL_INLINE void CommandTunnel::validate_placeholders(const Placeholders&
     };
     auto reload_values = values;
     reload_values.set("pid", "1");
+    if (options_.broken_config) {
+        render("the broken configuration", *options_.broken_config);
+    }
     for (const auto& command : {options_.reload_command, options_.reload_successor}) {
         for (const auto& word : command) {
             static_cast<void>(reload_values.render(std::string_view{word}));

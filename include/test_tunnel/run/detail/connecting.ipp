@@ -237,6 +237,8 @@ TEST_TUNNEL_INLINE void PairRun::verify_source(const Endpoint& source,
 
 TEST_TUNNEL_INLINE Connection PairRun::connect_as_usual() {
     set_strays_aside();
+    // What comes first may be for another client: then it takes a word to tell them apart.
+    const bool is_alone = !has_tool() || state_.life.expected_arrivals() == 0;
     auto client = connect_client();
     if (connections() == 1) {
         require_own_listener(tool(), pair().proxy_listen.listen());
@@ -249,8 +251,6 @@ TEST_TUNNEL_INLINE Connection PairRun::connect_as_usual() {
 
         auto& trial = state_.habits.first_word();
         const auto asked = Clock::now();
-        // What comes first may be for another client: then it takes a word to tell them apart.
-        const bool is_alone = state_.life.expected_arrivals() == 0;
         state_.life.expect_arrival();
         const bool has_to_speak =
             !is_alone || trial.needs_act() == true ||

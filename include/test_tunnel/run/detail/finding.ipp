@@ -131,6 +131,7 @@ TEST_TUNNEL_INLINE void PairRun::set_strays_aside() {
     while (auto granted = upstream().take_granted()) {
         state_.strays.push_back(*std::move(granted));
     }
+    state_.life.forget_early_arrival();
     while (state_.life.expected_arrivals() > 0) {
         auto stray = take_arrival();
         if (!stray) {

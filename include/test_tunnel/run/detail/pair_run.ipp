@@ -138,6 +138,10 @@ TEST_TUNNEL_INLINE void PairRun::reload() {
     state_.tunnel.reload(tool());
 }
 
+TEST_TUNNEL_INLINE bool PairRun::reload_broken() {
+    return state_.tunnel.reload_broken(tool());
+}
+
 TEST_TUNNEL_INLINE void PairRun::stop() {
     state_.life.stop();
 }

@@ -14,8 +14,7 @@ namespace test_tunnel::detail {
 /// The header of the PROXY protocol before each of the client's datagrams. Answers have none.
 class ProxyFlowLayer final : public FlowLayer {
 public:
-    ProxyFlowLayer(Endpoint client, Endpoint tool)
-        : client_{std::move(client)}, tool_{std::move(tool)} {}
+    ProxyFlowLayer(Endpoint client, Endpoint tool) : client_{client}, tool_{tool} {}
 
     [[nodiscard]] std::string encode(std::string_view payload,
                                      const Endpoint& /*target*/) const override {

@@ -72,7 +72,13 @@ public:
     void set_connections(int count) noexcept { connections_ = count; }
 
     /// A client has connected for which a connection to the server may come.
-    void expect_arrival() noexcept { ++expected_; }
+    void expect_arrival() noexcept {
+        if (is_early_) {
+            is_early_ = false;
+        } else {
+            ++expected_;
+        }
+    }
     /// A connection has come to the server.
     void count_arrival(const Socket& server) {
         expected_ = std::max(expected_ - 1, 0);
@@ -80,6 +86,13 @@ public:
             peak_.look_at_connection(*tool_, server.fd());
         }
     }
+    /// A connection has come while something else was awaited: maybe before it was expected.
+    void count_early_arrival(const Socket& server) {
+        is_early_ = expected_ == 0;
+        count_arrival(server);
+    }
+    /// What has come so far was not for the next client.
+    void forget_early_arrival() noexcept { is_early_ = false; }
     /// For how many clients a connection may still come.
     [[nodiscard]] int expected_arrivals() const noexcept { return expected_; }
 
@@ -157,6 +170,7 @@ private:
     int connections_ = 0;
     bool is_there_again_ = false;
     int expected_ = 0;
+    bool is_early_ = false; // the connection of the next client that is expected has come
     /// How many times in a row it had not become idle after a check.
     int restless_ = 0;
     std::optional<Duration> time_to_start_;

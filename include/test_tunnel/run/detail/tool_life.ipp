@@ -122,6 +122,7 @@ TEST_TUNNEL_INLINE void ToolLife::start_tool() {
     }
     connections_ = 0;
     expected_ = 0;
+    is_early_ = false;
     tool_end_.reset();
 }
 
@@ -341,6 +342,7 @@ TEST_TUNNEL_INLINE void ToolLife::discard_datagrams() {
 TEST_TUNNEL_INLINE void ToolLife::begin_check() {
     kill_after_check_ = false;
     expected_ = 0;
+    is_early_ = false;
     if (tool_) {
         tool_->limit(config_.timeouts.check);
     }

@@ -130,6 +130,10 @@ TEST_TUNNEL_INLINE void TestTunnel::reload(Server& /*tool*/) {
                     config_.dialect == Dialect::options ? "--reload" : "TestTunnel::reload")};
 }
 
+TEST_TUNNEL_INLINE bool TestTunnel::reload_broken(Server& /*tool*/) {
+    return false;
+}
+
 TEST_TUNNEL_INLINE std::string TestTunnel::version() const {
     return {};
 }

@@ -38,7 +38,7 @@ inline bool listens(const Socket& socket) {
 /// A connection has arrived at the upstream proxy while something else was awaited. One that ends
 /// before it is granted was made for a client that has gone.
 inline void answer_as_upstream(PairRun& run, PairState& state, Socket arrived) {
-    state.life.count_arrival(arrived);
+    state.life.count_early_arrival(arrived);
     if (const auto answer = state.upstream_answer) {
         answer(std::move(arrived));
         return;

@@ -69,7 +69,7 @@ public:
 private:
     class Taking {
     public:
-        explicit Taking(bool& flag) : flag_{flag} { flag_ = true; }
+        explicit Taking(bool& flag) : flag_{flag} { flag = true; }
         Taking(const Taking&) = delete;
         Taking& operator=(const Taking&) = delete;
         ~Taking() { flag_ = false; }
