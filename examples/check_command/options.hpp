@@ -28,7 +28,8 @@ namespace check_command {
 
 using namespace test_tunnel;
 
-inline std::string read_file(const std::string& path) {
+/// The text of the file that an option names.
+inline std::string read_file(std::string_view option, const std::string& path) {
     std::ifstream file{path, std::ios::binary};
     std::string text;
     try {
@@ -37,7 +38,7 @@ inline std::string read_file(const std::string& path) {
         file.setstate(std::ios::failbit);
     }
     if (!file) {
-        throw InvalidConfig{fmt::format("{} can't be read: it is to be a template", path)};
+        throw InvalidConfig{fmt::format("{} {}: it can't be read", option, path)};
     }
     return text;
 }
@@ -129,7 +130,8 @@ inline std::vector<Option> tool_options() {
          "the tool is started; may be given more than once. {config} is the path of the first one, "
          "in the words of companions, too",
          [](auto& request, const auto& path) {
-             request.tool.files.push_back({path.substr(path.rfind('/') + 1), read_file(path)});
+             request.tool.files.push_back(
+                 {path.substr(path.rfind('/') + 1), read_file("--config", path)});
          }},
         {"--copy", "PATH",
          "a file or a directory, which is copied as it is to {dir}/NAME, with the name that it "
@@ -157,7 +159,9 @@ inline std::vector<Option> tool_options() {
          "a template that takes the place of the first --config while the tool is told to reload "
          "once more: for a tool that looks at its configuration before it takes it, and must go on "
          "with the one that it has (life.broken_reload, at the level strict)",
-         [](auto& request, const auto& path) { request.tool.broken_config = read_file(path); }},
+         [](auto& request, const auto& path) {
+             request.tool.broken_config = read_file("--broken-config", path);
+         }},
         {"--env", "NAME=VALUE",
          "a variable in the environment of the tool and its companions; placeholders in the value "
          "are replaced. May be given more than once",

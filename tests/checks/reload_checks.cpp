@@ -24,9 +24,10 @@ CheckResult result_of(const std::string& check, const std::string& behaviour,
 }
 
 /// What comes of a reload of the correct forwarder by such options.
-CheckResult result_of(CommandOptions options) {
+CheckResult result_of(CommandOptions options, const std::string& check = "life.reload") {
     auto config = support::quiet_config(Level::strict);
-    config.only = {"life.reload"};
+    config.only = {check};
+    config.timeouts.start = 2s;
     options.command = {FAULTY_TUNNEL,      "{listen.address}", "{listen.port}", "{source.address}",
                        "{target.address}", "{target.port}",    "none",          "forward"};
     CommandTunnel tunnel{config, options};
@@ -59,6 +60,31 @@ TEST_CASE("a command that can't have the tool reload fails", "[reload_checks]") 
     const auto result = result_of({.reload_command = {"kill", "-HUP", "{pid}x"}});
     CHECK(result.outcome == Outcome::failed);
     CHECK_THAT(result.actual, ContainsSubstring("kill -HUP") && ContainsSubstring("status"));
+}
+
+TEST_CASE("a broken configuration is in place while a tool is told to reload it, and then its own",
+          "[reload_checks]") {
+    CommandOptions options{.files = {{"tool.conf", "own, for {listen.port}"}},
+                           .broken_config = "broken, for {listen.port}"};
+    const auto broken = [&](std::string then) {
+        options.reload_command = {
+            "sh", "-c",
+            fmt::format("if grep -q '^broken, for [0-9]' {{config}}; then {}; fi; "
+                        "grep -q '^own, for [0-9]' {{config}} && kill -HUP {{pid}}",
+                        then)};
+        return result_of(options, "life.broken_reload");
+    };
+    const auto refused = broken("exit 1");
+    INFO(refused.account);
+    CHECK(refused.outcome == Outcome::passed);
+    const auto taken = broken("kill {pid}");
+    CHECK(taken.outcome == Outcome::failed);
+    CHECK_THAT(taken.expected, ContainsSubstring("goes on with the one that it has"));
+    const auto endless = broken("exec sleep 60");
+    CHECK(endless.outcome == Outcome::failed);
+    CHECK_THAT(endless.actual, ContainsSubstring("it has not"));
+    options.broken_config.reset();
+    CHECK(broken("exit 1").outcome == Outcome::not_applicable);
 }
 
 TEST_CASE("connections that a reload cuts are to be declared", "[reload_checks]") {

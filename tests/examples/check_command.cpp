@@ -275,6 +275,8 @@ TEST_CASE("wrong usage is refused with what would be right", "[check_command]") 
     check_usage({"--by-name", "--", "x"}, "only in a handshake");
     check_usage({"--config", "/nonexistent", "--", "x"}, "--config /nonexistent: it can't be read");
     check_usage({"--config", "/etc", "--", "x"}, "--config /etc: it can't be read");
+    check_usage({"--broken-config", "/etc", "--", "x"}, "--broken-config /etc: it can't be read");
+    check_usage({"--broken-config", "/etc/hosts", "--", "x"}, "a configuration file, and reloads");
     check_usage({"--junit", "/nonexistent/x", "--", "x"}, "can't be written to '/nonexistent/x'");
     check_usage({"--json", "/nonexistent/x", "--", "x"}, "/nonexistent/x");
     const TempDir files;
@@ -373,6 +375,7 @@ TEST_CASE("what there is can be listed", "[check_command]") {
     expect("--list-pairs", "4→4  client ");
     expect("--list-traits", "half_close               full, timed, none");
     expect("--help", "Exit status: 0 passed, 1 failed, 2 wrong usage");
+    expect("--help", "--known-failure ID=TEXT ");
     expect("--version", "check_command of test-tunnel ");
 }
 

@@ -50,7 +50,7 @@ inline std::vector<HelloTrial> hello_trials(PairRun& run) {
                                }},
                           true});
     };
-    result.push_back({"long, with 1,800 bytes and more", {.least_hello = long_one}});
+    result.push_back({"whole, with 1,800 bytes and more", {.least_hello = long_one}});
     cut({1}, "cut behind byte 1", 0);
     cut({longest_cut}, fmt::format("cut behind byte {}", longest_cut), 0);
     cut({1400}, "with 1,800 bytes and more, cut behind byte 1,400", long_one);

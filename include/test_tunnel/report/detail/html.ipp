@@ -63,11 +63,11 @@ TEST_TUNNEL_INLINE std::string html_matrix(const Report& report, std::size_t run
             }
             auto text = html_mark(*cell.outcome);
             if (is_failure(*cell.outcome)) {
-                const auto first = std::find_if(entry.checks.begin(), entry.checks.end(),
-                                                [&](const CheckResult& check) {
-                                                    return check.outcome == *cell.outcome &&
-                                                           check_group(check) == matrix.groups[i];
-                                                });
+                const auto first = std::find_if(
+                    entry.checks.begin(), entry.checks.end(), [&](const CheckResult& check) {
+                        return check.outcome == *cell.outcome &&
+                               check_group(check.id) == matrix.groups[i];
+                    });
                 text =
                     fmt::format("<a href=\"#{}\">{} {} of {}</a>", html_anchor(run, entry, *first),
                                 text, std::max(cell.failed, cell.known_failures), cell.checks);

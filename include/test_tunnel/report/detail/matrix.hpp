@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "test_tunnel/report/report.hpp"
@@ -39,14 +40,15 @@ struct Matrix {
     std::vector<std::vector<MatrixCell>> rows;
 };
 
-inline std::string check_group(const CheckResult& check) {
-    return check.id.substr(0, check.id.find('.'));
+/// The group of a check: the first word of its id.
+inline std::string check_group(std::string_view id) {
+    return std::string{id.substr(0, id.find('.'))};
 }
 
 inline Matrix matrix_of(const Report& report) {
     Matrix result;
     const auto column_of = [&](const CheckResult& check) {
-        const auto group = check_group(check);
+        const auto group = check_group(check.id);
         const auto found = std::find(result.groups.begin(), result.groups.end(), group);
         const auto index = static_cast<std::size_t>(found - result.groups.begin());
         if (found == result.groups.end()) {

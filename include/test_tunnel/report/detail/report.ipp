@@ -20,6 +20,7 @@
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/config/trait_names.hpp"
 #include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/report/detail/matrix.hpp"
 #include "test_tunnel/report/detail/rate.hpp"
 #include "test_tunnel/report/report.hpp"
 
@@ -179,6 +180,30 @@ inline std::map<std::string_view, std::vector<std::string_view>> contradictions(
     return result;
 }
 
+/// These ids, but "data.*" in place of those of a group of which no other check was to be carried
+/// out.
+inline std::vector<std::string> with_whole_groups(const std::vector<std::string_view>& ids,
+                                                  const std::vector<CheckResult>& checks) {
+    std::map<std::string, std::size_t> others;
+    for (const auto& check : checks) {
+        ++others[check_group(check.id)];
+    }
+    std::map<std::string, std::size_t> counts;
+    for (const auto id : ids) {
+        ++counts[check_group(id)];
+    }
+    std::vector<std::string> result;
+    for (const auto id : ids) {
+        const auto group = check_group(id);
+        const bool is_whole = counts[group] > 1 && counts[group] == others[group];
+        auto text = is_whole ? group + ".*" : std::string{id};
+        if (result.empty() || result.back() != text) {
+            result.push_back(std::move(text));
+        }
+    }
+    return result;
+}
+
 inline void declare_also(Traits& traits, const NamedTrait& declaration) {
     const auto before = traits;
     declare(traits, declaration.name, declaration.value);
@@ -205,7 +230,8 @@ TEST_TUNNEL_INLINE TextsOfPairs Report::notes() const {
         }
         for (const auto& [reason, ids] : not_applicable) {
             detail::add_text(result,
-                             fmt::format("{} {} not applicable: {}", joined(ids, ", "),
+                             fmt::format("{} {} not applicable: {}",
+                                         joined(detail::with_whole_groups(ids, entry.checks), ", "),
                                          ids.size() == 1 ? "is" : "are", reason),
                              entry);
         }

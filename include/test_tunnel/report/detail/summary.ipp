@@ -59,12 +59,32 @@ inline ConsoleText mark_of(const MatrixCell& cell, const ConsoleStyle& style) {
     return {"", 0};
 }
 
+/// Leaves out the groups of which no check was carried out on any pair.
+inline Matrix without_untried(const Matrix& all) {
+    Matrix result;
+    result.rows.resize(all.rows.size());
+    for (std::size_t i = 0; i < all.groups.size(); ++i) {
+        const bool was_tried = std::any_of(all.rows.begin(), all.rows.end(), [&](const auto& row) {
+            const auto outcome = row[i].outcome.value_or(Outcome::skipped);
+            return outcome != Outcome::skipped && outcome != Outcome::not_applicable;
+        });
+        if (!was_tried) {
+            continue;
+        }
+        result.groups.push_back(all.groups[i]);
+        for (std::size_t row = 0; row < all.rows.size(); ++row) {
+            result.rows[row].push_back(all.rows[row][i]);
+        }
+    }
+    return result;
+}
+
 /// The table of pairs and groups of checks, with the time of each pair at the end.
 inline std::string console_matrix(const Report& report, const ConsoleStyle& style) {
     constexpr std::size_t name_width = 7;
     constexpr std::size_t time_width = 9;
     constexpr std::size_t most_columns = 80;
-    const auto matrix = matrix_of(report);
+    const auto matrix = without_untried(matrix_of(report));
     std::vector<std::size_t> widths;
     std::size_t total = name_width + time_width;
     for (const auto& group : matrix.groups) {
