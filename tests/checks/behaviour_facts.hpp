@@ -49,6 +49,11 @@ inline bool is_tried_as_forwarder(std::string_view name, std::string_view mode) 
     return mode != "forward" && has_mode(behaviour, "forward");
 }
 
+/// Whether another mode differs from this one only in how the tool is told its target.
+inline bool is_variant(std::string_view mode) {
+    return mode == "by-name" || mode == "socks4" || mode.ends_with("-password");
+}
+
 /// The checks that have to do with how the tool is asked, and with what it says of itself.
 inline std::vector<std::string> about_asking() {
     return {"hello", "handshake.*", "address.*", "target.*", "data.ping_pong", "stop.*"};
