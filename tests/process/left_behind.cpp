@@ -61,6 +61,20 @@ void check_straggler(const Words& how) {
 
 // --- What a tool leaves behind
 
+TEST_CASE("an orphan that signals its parent does not end the harness", "[left_behind]") {
+    // The shell in the middle ends, and leaves the inner one to the harness.
+    const auto* const inner =
+        "parent() { cut -d ' ' -f 4 /proc/$$/stat; }; "
+        "while [ $(parent) = $0 ]; do :; done; "
+        "kill -USR1 $(parent) && kill -USR2 $(parent) && echo told";
+    const auto* const middle = "sh -c \"$INNER\" $$ & exit 0";
+    auto process = Process::spawn(
+        {.argv = {"sh", "-c", "sh -c \"$MIDDLE\"; exec sleep 60"},
+         .environment = {{"INNER", inner}, {"MIDDLE", middle}, {"PATH", "/usr/bin:/bin"}}});
+    CHECK(detail::pump(process, soon(),
+                       [&] { return process.out().find("told") != std::string::npos; }));
+}
+
 TEST_CASE("a child in the tool's group is ended with it, and named", "[supervision]") {
     check_straggler({"fork"});
 }

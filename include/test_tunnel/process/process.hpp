@@ -42,7 +42,8 @@ struct SpawnOptions {
 /// The destructor kills it (SIGKILL) with all that it has started, and reaps it. Where this process
 /// is killed itself, a watchdog, a small process that runs from the first `spawn` on, does so. On
 /// Linux that reaches what has left the process group too: the first `spawn` makes this process a
-/// subreaper (PR_SET_CHILD_SUBREAPER), and every tool has TEST_TUNNEL_TOOL in its environment.
+/// subreaper (PR_SET_CHILD_SUBREAPER), which ignores SIGUSR1 and SIGUSR2 unless it does something
+/// on them, since orphans may send them, and every tool has TEST_TUNNEL_TOOL in its environment.
 /// There it is also killed when the thread that started it ends.
 class Process {
 public:

@@ -50,9 +50,20 @@ inline bool are_idle(const std::vector<Orphan>& orphans) {
 #if TEST_TUNNEL_LINUX
 
 /// Has whoever loses its parent become a child of this process from now on, so that it can be
-/// found.
+/// found. Some tell their parent by a signal what they have done, and mean the one that they had:
+/// SIGUSR1 and SIGUSR2, which would end this process, are ignored unless it does something on them.
 inline void adopt_orphans() {
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+        return;
+    }
+    for (const int signal : {SIGUSR1, SIGUSR2}) {
+        struct sigaction action {};
+        if (::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+            action.sa_handler == SIG_DFL) {
+            action.sa_handler = SIG_IGN;
+            ::sigaction(signal, &action, nullptr);
+        }
+    }
 }
 
 /// Returns the value of `tool_mark` in the environment that a process was started with; nothing
