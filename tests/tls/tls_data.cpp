@@ -117,6 +117,31 @@ detail::SslConnection accept_by_openssl(const Socket& socket) {
     return ssl;
 }
 
+TEST_CASE("it is told how often the other side has used new keys", "[tls]") {
+    auto [client, server] = connect();
+    const auto say = [](Socket& from, Socket& to) {
+        from.write("x");
+        CHECK(to.read(1) == "x");
+    };
+    CHECK(client.renew_keys(false));
+    say(client, server);
+    say(server, client);
+    CHECK(server.renewals() == 1);
+    CHECK(client.renewals() == 0);
+    CHECK(client.renew_keys(true));
+    say(client, server);
+    say(server, client); // which has been asked for such
+    CHECK(server.renewals() == 2);
+    CHECK(client.renewals() == 1);
+}
+
+TEST_CASE("keys are not renewed where nothing knows of that", "[tls]") {
+    auto [client, server] = connect(TlsVersion::v1_2);
+    CHECK_FALSE(client.renew_keys(true));
+    CHECK(server.renewals() == 0);
+    CHECK(Socket{Family::ipv4}.renewals() == 0);
+}
+
 TEST_CASE("a key that changes on the way changes nothing", "[tls]") {
     ScriptedPeer peer{[](Socket& socket, ScriptedPeer&) {
         const auto ssl = accept_by_openssl(socket);

@@ -29,7 +29,7 @@ TEST_CASE("TCP's end without close_notify is no end of the stream", "[tls]") {
     const bool knows = GENERATE(false, true);
     auto peer = tls_peer([](Socket& socket) {
         socket.write("all");
-        ::shutdown(socket.fd(), SHUT_WR); // behind the layer's back
+        socket.shutdown_tcp();
         await_end(socket);
     });
     auto options = client_options();
@@ -57,7 +57,7 @@ TEST_CASE("a stream that is cut short breaks where it may, as by a reset", "[tls
                 .pattern = Pattern{1},
                 .size = 1000,
                 .may_break = true};
-    ::shutdown(server.fd(), SHUT_WR);
+    server.shutdown_tcp();
     CHECK(transfer({&down, 1}, {}));
     CHECK_THAT(down.broken, ContainsSubstring("Broken pipe"));
     CHECK(down.ended);
@@ -79,6 +79,32 @@ TEST_CASE("half-close is close_notify, and TCP stays open", "[tls]") {
                   .ends = true};
     CHECK(transfer({&answer, 1}, {}));
     CHECK(answer.ended);
+}
+
+TEST_CASE("TCP can end with close_notify, and the answer still comes", "[tls]") {
+    auto [client, server] = connect(GENERATE(TlsVersion::v1_2, TlsVersion::v1_3));
+    client.hold_back();
+    client.write("request");
+    client.shutdown_write();
+    client.shutdown_tcp();
+    client.send_held_back();
+    CHECK(server.read(7) == "request");
+    server.read_end();
+    CHECK(is_readable_for_poll(server)); // the end of TCP
+    server.write("answer");
+    server.close();
+    CHECK(client.read(6) == "answer");
+    client.read_end();
+}
+
+TEST_CASE("after close_notify nothing more is said, not even about keys", "[tls]") {
+    auto [client, server] = connect();
+    client.shutdown_write();
+    server.read_end();
+    CHECK(server.renew_keys(true));
+    server.write("answer");
+    CHECK(client.read(6) == "answer");
+    CHECK_FALSE(is_readable_for_poll(server));
 }
 
 TEST_CASE("a reset shows as a reset", "[tls]") {

@@ -50,6 +50,8 @@ public:
     /// Has this side use new keys from now on, where the layer knows such a thing (TLS 1.3, RFC
     /// 8446 §4.6.3); where `asks`, the other side shall do so, too. Returns whether it does.
     virtual bool renew_keys(bool /*asks*/) { return false; }
+    /// Returns how often the other side has used new keys so far, as far as that was read.
+    [[nodiscard]] virtual std::uint64_t renewals() const noexcept { return 0; }
 
     /// Has the layer say nothing more to the other side, not even when it is destroyed.
     virtual void discard() noexcept = 0;

@@ -55,6 +55,10 @@ public:
     /// Has the layer use new keys from now on (`Layer::renew_keys`). Returns whether it does: not
     /// where there is no layer.
     bool renew_keys(bool asks) { return layer_ && layer_->renew_keys(asks); }
+    /// Returns how often the other side has used new keys so far (`Layer::renewals`).
+    [[nodiscard]] std::uint64_t renewals() const noexcept {
+        return layer_ ? layer_->renewals() : 0;
+    }
 
     /// Returns what `wait_for` takes to wait for this socket, alone or together with others;
     /// `events` is POLLIN, POLLOUT, or both.
@@ -159,6 +163,10 @@ public:
 
     /// Ends this direction of the stream; the other one goes on.
     void shutdown_write();
+
+    /// Ends TCP's direction (FIN) beneath a layer, which is not told: what it has still to say is
+    /// never sent. Without a layer, that is `shutdown_write`.
+    void shutdown_tcp();
 
     /// Ends the connection. Data that has arrived and was not read turns this into a reset: that
     /// is TCP's rule (RFC 9293 §3.6.1). A layer ends it in its own way first.

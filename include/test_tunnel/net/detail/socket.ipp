@@ -346,6 +346,10 @@ TEST_TUNNEL_INLINE void Socket::shutdown_write() {
         layer_->shutdown_write();
         return;
     }
+    shutdown_tcp();
+}
+
+TEST_TUNNEL_INLINE void Socket::shutdown_tcp() {
     if (::shutdown(fd(), SHUT_WR) == -1) {
         const int error = errno;
         throw SystemError{fmt::format("shutdown ({})", name()), error};

@@ -40,6 +40,8 @@ public:
           place_{place},
           name_{std::move(name)},
           may_omit_close_notify_{may_omit_close_notify} {
+        SSL_set_msg_callback(ssl_.get(), see_message);
+        SSL_set_msg_callback_arg(ssl_.get(), &renewals_); // NOLINT(*-cstyle-cast): OpenSSL's
         keep_room(most_unsent);
     }
 
@@ -143,6 +145,8 @@ public:
         return true;
     }
 
+    [[nodiscard]] std::uint64_t renewals() const noexcept override { return renewals_; }
+
     void discard() noexcept override { fd_.reset(); }
 
     /// Returns the session, as it can be resumed once (DER); empty where there is none yet.
@@ -166,6 +170,15 @@ public:
 private:
     /// How much may wait in the system to be sent, before this side takes nothing more.
     static constexpr unsigned most_unsent = 128U << 10U;
+
+    /// Counts the other side's messages that it uses new keys (RFC 8446 §4.6.3).
+    static void see_message(int is_written, int /*version*/, int type, const void* bytes,
+                            std::size_t size, SSL* /*ssl*/, void* renewals) {
+        if (is_written == 0 && type == SSL3_RT_HANDSHAKE && size > 0 &&
+            *static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) {
+            ++*static_cast<std::uint64_t*>(renewals);
+        }
+    }
 
     [[nodiscard]] std::string_view plain() const noexcept {
         return std::string_view{plain_}.substr(taken_);
@@ -235,9 +248,14 @@ private:
         return true;
     }
 
-    /// Takes from OpenSSL what is to be sent.
+    /// Takes from OpenSSL what is to be sent: nothing after close_notify, such as an answer to new
+    /// keys. Nobody has to read that (RFC 8446 §6.1), and unread it would reset the connection.
     void collect() {
         auto* const bio = SSL_get_wbio(ssl_.get());
+        if (has_collected_goodbye_) {
+            static_cast<void>(BIO_reset(bio)); // NOLINT(*-cstyle-cast): OpenSSL's
+            return;
+        }
         while (const auto size = BIO_ctrl_pending(bio)) {
             const auto before = out_.size();
             out_.resize(before + size);
@@ -252,12 +270,14 @@ private:
     }
 
     /// Sends close_notify, behind all that was written.
-    void say_goodbye() noexcept {
+    void say_goodbye() {
         if (!std::exchange(said_goodbye_, true)) {
             ERR_clear_error();
             SSL_shutdown(ssl_.get());
             ERR_clear_error();
             keep_room(0);
+            collect();
+            has_collected_goodbye_ = true;
         }
         flush();
     }
@@ -294,6 +314,7 @@ private:
 
     /// A descriptor of its own, so that this may end before or after the socket.
     UniqueFd fd_;
+    std::uint64_t renewals_ = 0;
     SslConnection ssl_;
     RecordPlace place_;
     std::string name_;
@@ -309,6 +330,7 @@ private:
     bool ended_ = false;
     bool tcp_ended_ = false;
     bool said_goodbye_ = false;
+    bool has_collected_goodbye_ = false;
     std::exception_ptr read_error_{};
     std::exception_ptr write_error_{};
 };
