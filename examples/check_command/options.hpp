@@ -257,6 +257,9 @@ inline std::vector<Option> tool_options() {
          "the client, too, shows a certificate, which {tls.clients} has signed, and the tool must "
          "refuse clients that have no such one",
          [](auto& request, const auto& /*text*/) { request.tls.client_certificate = true; }},
+        {"--client-name", "",
+         "the tool must also refuse clients whose certificate is not for the name client.test",
+         [](auto& request, const auto& /*text*/) { request.tls.client_name = true; }},
         {"--tool-certificate", "",
          "the tool shows the server {tls.client.pem}, and the server demands that",
          [](auto& request, const auto& /*text*/) { request.tls.tool_certificate = true; }},

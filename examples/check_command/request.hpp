@@ -27,6 +27,7 @@ struct TlsSettings {
     bool server = false;
     bool passed = false;
     bool client_certificate = false;
+    bool client_name = false;
     bool tool_certificate = false;
     std::string version; // empty: 1.2 or 1.3
     std::string name = "proxy.test";

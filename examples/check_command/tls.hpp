@@ -82,7 +82,8 @@ private:
                                   .lowest = lowest,
                                   .highest = highest,
                                   .may_omit_close_notify = tls_.omits_close_notify},
-                                 tls_.client_certificate ? std::optional{clients} : std::nullopt);
+                                 tls_.client_certificate ? std::optional{clients} : std::nullopt,
+                                 {.name = tls_.client_name});
         }
         if (tls_.server) {
             server_ = tls_server(
@@ -130,6 +131,7 @@ inline std::unique_ptr<CommandTunnel> make_tunnel(ConfigProg config, const Reque
     };
     require(!tls.passed || !needs_tls, "--passed-tls", "neither --client-tls nor --server-tls");
     require(tls.client || !tls.client_certificate, "--client-certificate", "--client-tls");
+    require(tls.client_certificate || !tls.client_name, "--client-name", "--client-certificate");
     require(tls.server || !tls.tool_certificate, "--tool-certificate", "--server-tls");
     if (!needs_tls && (!tls.version.empty() || tls.omits_close_notify)) {
         throw InvalidConfig{

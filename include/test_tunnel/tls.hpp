@@ -87,6 +87,14 @@ struct TlsServerOptions {
     bool may_omit_close_notify = false;
 };
 
+/// What a tool demands of the certificates that its clients have to show, besides that they are
+/// valid and that the right authority has signed them.
+struct TlsDemands {
+    /// That they are for the name client.test (RFC 5280 §4.2.1.6), which is also their subject's
+    /// common name.
+    bool name = false;
+};
+
 /// What the two sides have agreed upon.
 struct TlsSession {
     /// The version that is spoken.
@@ -128,7 +136,8 @@ inline TlsSession start_tls(Socket& socket, SslConnection ssl, const std::string
 inline TlsSession connect_tls(Socket& client, const TlsClientOptions& options,
                               const TlsManner& manner) {
     const auto peer = client.peer();
-    const auto context = make_context(TLS_client_method(), options.lowest, options.highest);
+    const auto highest = manner.only_1_2 ? TlsVersion::v1_2 : options.highest;
+    const auto context = make_context(TLS_client_method(), options.lowest, highest);
     if (options.verify) {
         trust(context.get(), options.authority);
     }
@@ -164,7 +173,7 @@ inline TlsSession connect_tls(Socket& client, const TlsClientOptions& options,
         openssl_checked(SSL_set1_host(ssl.get(), options.name.c_str()), "verify the name");
     }
     const auto expected = fmt::format(
-        "a TLS handshake with {} ({}{}{})", peer, text_of_versions(options.lowest, options.highest),
+        "a TLS handshake with {} ({}{}{})", peer, text_of_versions(options.lowest, highest),
         !options.verify
             ? ""
             : fmt::format(", a certificate for {} of the given authority",
@@ -218,8 +227,9 @@ namespace detail {
 /// The client's end, which may show other certificates than usual where `clients` is given.
 class TlsClientEnd final : public TlsEnd {
 public:
-    TlsClientEnd(TlsClientOptions options, std::optional<TlsAuthority> clients)
-        : options_{std::move(options)}, clients_{std::move(clients)} {
+    TlsClientEnd(TlsClientOptions options, std::optional<TlsAuthority> clients,
+                 const TlsDemands& demands)
+        : options_{std::move(options)}, clients_{std::move(clients)}, demands_{demands} {
         if (clients_) {
             show(options_, *clients_, {});
         }
@@ -230,6 +240,13 @@ public:
     }
 
     [[nodiscard]] bool shows_certificates() const noexcept override { return clients_.has_value(); }
+    [[nodiscard]] bool shows_names() const noexcept override { return demands_.name; }
+    [[nodiscard]] bool offers_1_2_and_1_3() const noexcept override {
+        return options_.lowest == TlsVersion::v1_2 && options_.highest == TlsVersion::v1_3;
+    }
+    [[nodiscard]] bool tells_truncation() const noexcept override {
+        return !options_.may_omit_close_notify;
+    }
 
     [[nodiscard]] std::string session_of(const Socket& socket) const override {
         const auto* const layer = dynamic_cast<const TlsLayer*>(socket.layer());
@@ -239,7 +256,9 @@ public:
 private:
     static void show(TlsClientOptions& options, const TlsAuthority& by,
                      TlsCertificateOptions what) {
-        what.names = {"client.test"};
+        if (what.names.empty()) {
+            what.names = {"client.test"};
+        }
         auto made = by.make(what);
         options.certificate = std::move(made.certificate);
         options.key = std::move(made.key);
@@ -267,6 +286,9 @@ private:
             case ClientCertificate::for_servers:
                 show(result, *clients_, {.purpose = TlsPurpose::server});
                 break;
+            case ClientCertificate::other_name:
+                show(result, *clients_, {.names = {"other.test"}});
+                break;
             case ClientCertificate::short_lived:
                 // Its end is told in whole seconds.
                 show(result, *clients_, {.valid_for = short_life + 1s});
@@ -279,6 +301,7 @@ private:
 
     TlsClientOptions options_;
     std::optional<TlsAuthority> clients_;
+    TlsDemands demands_;
 };
 
 /// The server's end.
@@ -290,6 +313,10 @@ public:
         return tls_accept(socket, options_).is_resumed;
     }
 
+    [[nodiscard]] bool tells_truncation() const noexcept override {
+        return !options_.may_omit_close_notify;
+    }
+
 private:
     TlsServerOptions options_;
 };
@@ -298,10 +325,12 @@ private:
 
 /// The client's end of TLS, for `TestTunnel::client_tls`: `tls_connect` with these options. Where
 /// `clients` is given, the tool demands certificates that this authority has signed: the client
-/// shows such a one, and `tls.client_certificate` others.
+/// shows such a one, for the name client.test, and `tls.client_certificate` others. What else the
+/// tool demands of them, `demands` says.
 inline std::shared_ptr<const TlsEnd> tls_client(TlsClientOptions options,
-                                                std::optional<TlsAuthority> clients = {}) {
-    return std::make_shared<detail::TlsClientEnd>(std::move(options), std::move(clients));
+                                                std::optional<TlsAuthority> clients = {},
+                                                const TlsDemands& demands = {}) {
+    return std::make_shared<detail::TlsClientEnd>(std::move(options), std::move(clients), demands);
 }
 
 /// The server's end of TLS, for `TestTunnel::server_tls`: `tls_accept` with these options.

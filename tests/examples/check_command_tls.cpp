@@ -77,6 +77,26 @@ TEST_CASE("a tool passes that demands certificates of its clients, and fails whe
     CHECK_THAT(bad.err, ContainsSubstring("tls.certificate.none"));
 }
 
+TEST_CASE("a tool passes that demands a name of its clients, and fails where it does not",
+          "[check_command]") {
+    const auto run_with = [](const std::string& more) {
+        return run({"--check", "hello", "--check", "tls.client_certificate", "--pair", "4-4",
+                    "--client-tls", "--client-certificate", "--client-name", "--", "socat",
+                    "OPENSSL-LISTEN:" + port + ",pf=ip{listen.family},verify=1" + more +
+                        ",cafile={tls.clients},cert={tls.pem}",
+                    plain_connect});
+    };
+    const auto good = run_with(",commonname=client.test");
+    if (good.code == 77) {
+        SKIP(good.err);
+    }
+    INFO(good.err);
+    CHECK(good.code == 0);
+    const auto bad = run_with("");
+    CHECK(bad.code == 1);
+    CHECK_THAT(bad.err, ContainsSubstring("tls.certificate.name"));
+}
+
 TEST_CASE("a tool shows its own certificate to the server", "[check_command]") {
     const auto shows = plain_listen;
     const auto connect = tls_connect + "{tls.authority}";
@@ -110,6 +130,7 @@ TEST_CASE("wrong usage of TLS is refused with what would be right", "[check_comm
     check_usage({"--omits-close-notify", "--", "x"}, "needs --client-tls or --server-tls");
     check_usage({"--client-tls", "--tls-version", "1.1", "--", "x"}, "is no version of TLS");
     check_usage({"--client-certificate", "--", "x"}, "--client-certificate needs --client-tls");
+    check_usage({"--client-tls", "--client-name", "--", "x"}, "needs --client-certificate");
     check_usage({"--tool-certificate", "--", "x"}, "--tool-certificate needs --server-tls");
     check_usage({"--passed-tls", "--client-tls", "--", "x"}, "--passed-tls needs neither");
     check_usage({"--client-tls", "--", "x", "{tls.pen}"}, "did you mean {tls.pem}?");

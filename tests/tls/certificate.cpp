@@ -1,8 +1,10 @@
 #include <test_tunnel/process/temp_dir.hpp>
 #include <test_tunnel/tls.hpp>
 
+#include <openssl/pem.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -69,6 +71,47 @@ TEST_CASE("a client's certificate is accepted where it is good, and only there",
     CHECK_THAT(refusal_of(ClientCertificate::not_yet_valid), ContainsSubstring("not yet valid"));
     CHECK_THAT(refusal_of(ClientCertificate::for_servers),
                ContainsSubstring("unsuitable certificate purpose"));
+}
+
+TEST_CASE("a certificate has the name that it is for also as its common name", "[tls]") {
+    const auto common_name_of = [](const TlsCertificateOptions& options) {
+        const auto source = detail::pem_source(make_certificate(options).certificate);
+        const detail::X509Certificate made{
+            PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr)};
+        REQUIRE(made);
+        std::array<char, 256> name{};
+        X509_NAME_get_text_by_NID(X509_get_subject_name(made.get()), NID_commonName, name.data(),
+                                  static_cast<int>(name.size()));
+        return std::string{name.data()};
+    };
+    CHECK(common_name_of({.names = {"a.test", "b.test"}}) == "a.test");
+    CHECK(common_name_of({.addresses = {Address::parse("::1")}}) == "::1");
+    const std::string longest(64, 'a');
+    CHECK(common_name_of({.names = {longest}}) == longest);
+    CHECK_THAT(common_name_of({.names = {longest + "a"}}), ContainsSubstring("test-tunnel"));
+}
+
+TEST_CASE("a client shows a certificate for another name, or offers TLS 1.2 alone", "[tls]") {
+    const TlsAuthority clients;
+    const auto end = tls_client(client_options(), clients, {.name = true});
+    CHECK(end->shows_names());
+    CHECK(end->offers_1_2_and_1_3());
+    const auto other = GENERATE(false, true);
+    auto options = server_options();
+    options.client_authority = clients.certificate();
+    ScriptedPeer peer{[&](Socket& socket, ScriptedPeer&) {
+        const auto session = tls_accept(socket, options);
+        socket.write(text_of(session.version)); // it looks at no name
+        support::await_end(socket);
+    }};
+    if (other) {
+        end->open(peer.client(), {.certificate = ClientCertificate::other_name});
+    } else {
+        end->open(peer.client(), {.only_1_2 = true});
+    }
+    CHECK(peer.client().read(7) == (other ? "TLS 1.3" : "TLS 1.2"));
+    peer.client().close();
+    CHECK(peer.finish().empty());
 }
 
 TEST_CASE("a server that demands no certificate is shown none that it did not ask for", "[tls]") {

@@ -24,6 +24,8 @@ enum class ClientCertificate {
     not_yet_valid,
     /// One that is for servers only (RFC 5280 §4.2.1.12).
     for_servers,
+    /// One that is for another name than that of the good one.
+    other_name,
     /// One that the tool has to accept for a few seconds more: `TlsEnd::short_life`.
     short_lived
 };
@@ -38,6 +40,8 @@ struct TlsManner {
     std::size_t least_hello = 0;
     /// Sends a client's hello, in place of `Socket::write`.
     std::function<void(Socket&, std::string_view)> send_hello{};
+    /// Has a client offer TLS 1.2 and nothing newer.
+    bool only_1_2 = false;
 };
 
 /// How one of the harness's two ends speaks TLS with the tool: made by what `tls.hpp` declares, and
@@ -62,6 +66,14 @@ public:
 
     /// Whether the tool demands a certificate of the client, and this end has such ones to show.
     [[nodiscard]] virtual bool shows_certificates() const noexcept { return false; }
+    /// Whether the tool demands, too, that such a certificate is for a certain name.
+    [[nodiscard]] virtual bool shows_names() const noexcept { return false; }
+
+    /// Whether this end offers TLS 1.2 beside 1.3, so that it can offer 1.2 alone.
+    [[nodiscard]] virtual bool offers_1_2_and_1_3() const noexcept { return false; }
+
+    /// Whether this end tells a stream that was cut short from one that has ended.
+    [[nodiscard]] virtual bool tells_truncation() const noexcept { return true; }
 
     /// Returns the session of a connection that was opened, which can be resumed once; in TLS 1.3
     /// it comes with data, or before. Empty where there is none.

@@ -33,7 +33,8 @@ enum class TlsPurpose {
 struct TlsCertificateOptions {
     /// The addresses by which the server is reached.
     std::vector<Address> addresses{};
-    /// The names by which the server is reached, such as "localhost".
+    /// The names by which the server is reached, such as "localhost". The first one is the
+    /// subject's common name, too, by which older tools go.
     std::vector<std::string> names{};
     /// How long it is valid from now on; a negative duration makes one that has expired so long
     /// ago.
@@ -105,6 +106,16 @@ inline std::string alternative_names(const TlsCertificateOptions& options) {
         throw InvalidConfig{"a certificate needs an address or a name that it is for"};
     }
     return result;
+}
+
+/// Returns a name by which a certificate's subject is known: the first one that it is for, where
+/// that is no longer than such a name may be (RFC 5280 §A.1, ub-common-name).
+inline std::string common_name(const TlsCertificateOptions& options) {
+    constexpr std::size_t longest = 64;
+    auto name = options.names.empty()
+                    ? Address::from_packed(options.addresses.front().packed()).text()
+                    : options.names.front();
+    return name.size() <= longest ? name : "test-tunnel's certificate";
 }
 
 /// Makes a certificate that is still to be signed, valid until `valid_for` from now.
@@ -185,7 +196,7 @@ public:
     [[nodiscard]] TlsCertificate make(const TlsCertificateOptions& options) const {
         const auto alternative_names = detail::alternative_names(options);
         const auto key = detail::make_key();
-        const auto made = detail::make_unsigned(key.get(), "test-tunnel's certificate",
+        const auto made = detail::make_unsigned(key.get(), detail::common_name(options),
                                                 options.valid_for, options.valid_in);
         const auto add = [&](int nid, const std::string& text) {
             detail::add_extension(made.get(), own_.get(), nid, text);

@@ -17,7 +17,7 @@ struct TlsCertificateName {
     ClientCertificate certificate;
 };
 
-/// All that are refused at any time (RFC 5280 §6.1).
+/// All that are refused at any time (RFC 5280 §6.1); the last one where names are demanded.
 inline constexpr std::array bad_certificates{
     TlsCertificateName{"tls.certificate.none", "a client without a certificate",
                        ClientCertificate::none},
@@ -30,7 +30,9 @@ inline constexpr std::array bad_certificates{
                        ClientCertificate::not_yet_valid},
     TlsCertificateName{"tls.certificate.purpose",
                        "a client whose certificate is for servers only (RFC 5280 §4.2.1.12)",
-                       ClientCertificate::for_servers}};
+                       ClientCertificate::for_servers},
+    TlsCertificateName{"tls.certificate.name", "a client whose certificate is for another name",
+                       ClientCertificate::other_name}};
 
 /// One that was good when its session began, and expired before the session went on.
 inline constexpr TlsCertificateName expired_since{

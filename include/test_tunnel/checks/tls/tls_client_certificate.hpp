@@ -127,7 +127,9 @@ inline void show_bad_certificates(PairRun& run) {
     }
     BadCertificates bad{run, *end};
     for (const auto& row : bad_certificates) {
-        bad.attempt(row);
+        if (row.certificate != ClientCertificate::other_name || end->shows_names()) {
+            bad.attempt(row);
+        }
     }
     if (run.strict()) {
         come_again_too_late(run, *end, bad);
