@@ -131,6 +131,10 @@ inline std::vector<Declaration> better_than_declared() {
     add("forward", "strict", "restarts_at_once=false blocks_on_output=true", "restarts_at_once");
     add("socks5", "strict", "accepts=socks5.request.version", "accepts");
     add("forward", "strict", "half_close=timed no_delay=false", "half_close");
+    result.push_back({.declaration = "reset=as_end",
+                      .behaviour = "tls-cut-is-end",
+                      .mode = "tls",
+                      .level = "strict"});
     return result;
 }
 

@@ -228,6 +228,7 @@ inline std::vector<Case> connection_cases() {
          .behaviour = "tls-ends-at-new-keys",
          .mode = "tls",
          .varying = {{"step: [^]*", "step: STEP\n"}}},
+        {.check = "tls.close", .behaviour = "tls-keeps-when-cut", .mode = "tls"},
         {.check = "tls.client_certificate",
          .behaviour = "tls-takes-expired",
          .mode = "tls",

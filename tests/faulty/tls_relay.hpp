@@ -24,7 +24,7 @@ public:
     TlsRelay(Descriptor& client, Descriptor& server, SSL* ssl)
         : client_{client}, server_{server}, ssl_{ssl} {
         SSL_set_msg_callback(ssl_, see_message);
-        SSL_set_msg_callback_arg(ssl_, &updates_);
+        SSL_set_msg_callback_arg(ssl_, &messages_);
         loses_next_ = is("tls-crosses-resumed") && SSL_session_reused(ssl_) == 1;
     }
 
@@ -58,7 +58,9 @@ public:
             const auto left = end == Clock::time_point::max()
                                   ? -1
                                   : static_cast<int>((end - Clock::now()) / 1ms) + 1;
-            ::poll(fds.data(), fds.size(), std::max(left, -1));
+            const bool spins =
+                is("tls-spins-when-cut") && up_.has_ended && !messages_.has_said_goodbye;
+            ::poll(fds.data(), fds.size(), spins ? 0 : std::max(left, -1));
             if (((fds[0].revents | fds[1].revents) & (POLLERR | POLLNVAL)) != 0) {
                 reset();
             }
@@ -100,14 +102,14 @@ private:
         std::array<char, 16384> bytes;
         ERR_clear_error();
         const int count = SSL_read(ssl_, bytes.data(), bytes.size());
-        if ((is("tls-ends-at-new-keys") && updates_.seen > 0) ||
-            (is("tls-ends-when-asked-for-keys") && updates_.is_asked)) {
+        if ((is("tls-ends-at-new-keys") && messages_.key_updates > 0) ||
+            (is("tls-ends-when-asked-for-keys") && messages_.is_asked_for_keys)) {
             reset();
             return false;
         }
-        loses_next_ = loses_next_ || (is("tls-loses-at-new-keys") && updates_.seen == 1);
+        loses_next_ = loses_next_ || (is("tls-loses-at-new-keys") && messages_.key_updates == 1);
         if (count > 0) {
-            updates_.seen += updates_.seen > 0 ? 1 : 0;
+            messages_.key_updates += messages_.key_updates > 0 ? 1 : 0;
             if (!std::exchange(loses_next_, false)) {
                 up_.data.append(bytes.data(), static_cast<std::size_t>(count));
             }
@@ -119,17 +121,49 @@ private:
         }
         if (error == SSL_ERROR_ZERO_RETURN) {
             up_.has_ended = true;
+            ends_both_ =
+                is("tls-without-half-close") || (is("tls-answers-close-notify-alone") && has_fin());
             return true;
         }
-        reset(); // cut short
+        be_cut();
         return false;
+    }
+
+    /// Whether the client has ended TCP's direction.
+    [[nodiscard]] bool has_fin() const {
+        char byte = 0;
+        return ::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    }
+
+    /// The client's stream is cut short.
+    void be_cut() {
+        if (is("tls-crashes-when-cut") && has_fin()) {
+            crash();
+        }
+        if (is("tls-leaves-with-alert")) { // that OpenSSL has sent
+            server_.reset();
+            is_over_ = true;
+        } else {
+            reset();
+        }
+    }
+
+    /// Whether the end of the client's direction is never passed on.
+    [[nodiscard]] bool keeps_server() const {
+        return !messages_.has_said_goodbye &&
+               (is("tls-keeps-when-cut") ||
+                (is("tls-1-2-keeps-when-cut") && SSL_version(ssl_) == TLS1_2_VERSION));
     }
 
     bool write_server() {
         if (up_.data.empty()) {
-            if (up_.has_ended && !up_.is_passed_on) {
+            if (up_.has_ended && !up_.is_passed_on && !keeps_server()) {
                 ::shutdown(server_.get(), SHUT_WR);
                 up_.is_passed_on = true;
+                if (ends_both_) {
+                    SSL_shutdown(ssl_);
+                    is_over_ = true;
+                }
             }
             return false;
         }
@@ -167,6 +201,10 @@ private:
         if (down_.data.empty()) {
             if (down_.has_ended && !down_.is_passed_on) {
                 ERR_clear_error();
+                if (SSL_in_init(ssl_) == 1 && SSL_do_handshake(ssl_) != 1) { // keys
+                    wants_to_write_ = true;
+                    return false;
+                }
                 SSL_shutdown(ssl_);
                 down_.is_passed_on = true;
                 if (up_.is_passed_on) {
@@ -195,7 +233,8 @@ private:
     Descriptor& client_;
     Descriptor& server_;
     SSL* ssl_;
-    KeyUpdates updates_;
+    Messages messages_;
+    bool ends_both_ = false;
     bool loses_next_ = false;
     Direction up_;
     Direction down_;

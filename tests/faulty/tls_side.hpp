@@ -65,6 +65,8 @@ inline int verdict_on(int is_good, X509_STORE_CTX* store) {
                 return forgive();
             }
             break;
+        case X509_V_ERR_HOSTNAME_MISMATCH:
+            break;
         case X509_V_ERR_INVALID_PURPOSE:
             if (is("tls-any-purpose")) {
                 return forgive();
@@ -84,6 +86,12 @@ inline void require(bool is_done, const char* what) {
     }
 }
 
+/// Whether TCP's end without close_notify is for OpenSSL just an end.
+inline bool ignores_cut() {
+    return is("tls-cut-is-end") || is("tls-keeps-when-cut") || is("tls-1-2-keeps-when-cut") ||
+           is("tls-spins-when-cut");
+}
+
 inline SslContext make_context(const char* pem, const char* clients) {
     SslContext context{SSL_CTX_new(TLS_server_method())};
     auto* const each = context.get();
@@ -98,6 +106,13 @@ inline SslContext make_context(const char* pem, const char* clients) {
     const bool forgives_none = is("tls-asks-only") || verifies_itself();
     SSL_CTX_set_verify(
         each, SSL_VERIFY_PEER | (forgives_none ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT), verdict_on);
+    if (!is("tls-any-name")) {
+        require(X509_VERIFY_PARAM_set1_host(SSL_CTX_get0_param(each), "client.test", 0) == 1,
+                "a name can't be demanded");
+    }
+    if (ignores_cut()) {
+        SSL_CTX_set_options(each, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    }
     constexpr unsigned char name[] = "tunnel";
     SSL_CTX_set_session_id_context(each, name, sizeof name);
     if (is("tls-without-tickets")) {
@@ -149,19 +164,27 @@ inline bool suits(Descriptor& client) {
     return !is_bad;
 }
 
-/// How often the client has told that it uses new keys, and whether it asked for such.
-struct KeyUpdates {
-    int seen = 0;
-    bool is_asked = false;
+/// What the client has said beside data: how often that it uses new keys, whether it asked for
+/// such, and close_notify.
+struct Messages {
+    int key_updates = 0;
+    bool is_asked_for_keys = false;
+    bool has_said_goodbye = false;
 };
 
 inline void see_message(int written, int /*version*/, int type, const void* bytes, std::size_t size,
                         SSL* /*ssl*/, void* seen) {
     const auto* message = static_cast<const unsigned char*>(bytes);
+    auto& messages = *static_cast<Messages*>(seen);
     if (written == 0 && type == SSL3_RT_HANDSHAKE && size > 4 && message[0] == SSL3_MT_KEY_UPDATE) {
-        auto& updates = *static_cast<KeyUpdates*>(seen);
-        ++updates.seen;
-        updates.is_asked = updates.is_asked || message[4] == 1;
+        ++messages.key_updates;
+        messages.is_asked_for_keys = messages.is_asked_for_keys || message[4] == 1;
+        if (is("tls-ignores-asked-keys")) {
+            const_cast<unsigned char*>(message)[4] = 0; // before OpenSSL looks at it
+        }
+    }
+    if (written == 0 && type == SSL3_RT_ALERT && size > 1 && message[1] == SSL_AD_CLOSE_NOTIFY) {
+        messages.has_said_goodbye = true;
     }
 }
 

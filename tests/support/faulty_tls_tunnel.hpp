@@ -55,8 +55,8 @@ private:
     test_tunnel::Traits traits_;
     test_tunnel::TlsCertificate own_ = test_tunnel::make_certificate({.names = {"proxy.test"}});
     test_tunnel::TlsAuthority clients_;
-    std::shared_ptr<const test_tunnel::TlsEnd> client_ =
-        test_tunnel::tls_client({.authority = own_.authority, .name = "proxy.test"}, clients_);
+    std::shared_ptr<const test_tunnel::TlsEnd> client_ = test_tunnel::tls_client(
+        {.authority = own_.authority, .name = "proxy.test"}, clients_, {.name = true});
 };
 
 } // namespace support

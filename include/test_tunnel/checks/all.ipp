@@ -113,6 +113,7 @@
 #include "test_tunnel/checks/target/target_silent.hpp"
 #include "test_tunnel/checks/target/target_unreachable.hpp"
 #include "test_tunnel/checks/tls/tls_client_certificate.hpp"
+#include "test_tunnel/checks/tls/tls_close.hpp"
 #include "test_tunnel/checks/tls/tls_hello.hpp"
 #include "test_tunnel/checks/tls/tls_invalid.hpp"
 #include "test_tunnel/checks/tls/tls_key_update.hpp"
@@ -202,6 +203,7 @@ TEST_TUNNEL_INLINE std::vector<Check> checks() {
         check::tls_invalid,
         check::tls_resumption,
         check::tls_key_update,
+        check::tls_close,
         check::tls_client_certificate,
         check::upstream_only,
         check::upstream_reply,

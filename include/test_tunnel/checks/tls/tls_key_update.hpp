@@ -3,11 +3,37 @@
 #include <cstddef>
 #include <string_view>
 
+#include "test_tunnel/checks/detail/view.hpp"
 #include "test_tunnel/net/expect.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
+
+/// Has a side ask the tool for new keys, which must use such before it sends its next data (RFC
+/// 8446 §4.6.3): that is what the other side says when it has got what came behind the request.
+inline void ask_for_new_keys(PairRun& run, Connection& connection, Party here) {
+    const auto view = view_from(here, connection);
+    const auto before = view.near.renewals();
+    if (!view.near.renew_keys(true)) {
+        return;
+    }
+    run.step("asked for new keys",
+             fmt::format("the tool uses new keys with the {}, which has asked for that, before it "
+                         "sends its next data (RFC 8446 §4.6.3)",
+                         view.self),
+             view.here, Party::tool);
+    run.say(view.near, view.far, view.here);
+    run.say(view.far, view.near, view.there);
+    if (view.near.renewals() > before) {
+        return;
+    }
+    if (run.strict()) {
+        throw Unexpected{run.expected(), "its next data came with the old ones"};
+    }
+    run.note(fmt::format("it does not use new keys when the {} asks for that (RFC 8446 §4.6.3)",
+                         view.self));
+}
 
 /// Has both sides, as far as they speak TLS 1.3 with the tool, use new keys again and again while
 /// data is under way both ways (RFC 8446 §4.6.3): asking the tool to do so, too, and not.
@@ -50,6 +76,8 @@ inline void renew_keys(PairRun& run) {
     server.renew_keys(true);
     run.say(server, client, Party::server);
     run.say(client, server, Party::client);
+    ask_for_new_keys(run, connection, Party::client);
+    ask_for_new_keys(run, connection, Party::server);
 }
 
 inline constexpr Check tls_key_update{
