@@ -80,6 +80,10 @@ inline Hello read_hello(int fd) {
     const auto first = readable_bytes(fd);
     try {
         while (hello.add(read_exactly(fd, 1)[0])) {
+            constexpr int moment = 50; // ms
+            if (is("sni-waits-for-a-moment") && !is_readable(fd, moment)) {
+                break;
+            }
             if (is("sni-one-piece") && hello.bytes.size() == first) {
                 break;
             }
@@ -112,8 +116,11 @@ inline std::optional<std::string> looked_at(Descriptor& client) {
     if (is("sni-crashes-on-garbage") && !hello.is_whole) {
         crash();
     }
-    if (is("sni-default")) {
+    if (is("sni-default") || is("sni-waits-for-a-moment")) {
         return std::move(hello.bytes);
+    }
+    if (is("sni-tells-a-part")) {
+        return hello.bytes.substr(0, hello.bytes.size() / 2);
     }
     if (is("sni-cuts-others")) {
         return hello.bytes.substr(1);

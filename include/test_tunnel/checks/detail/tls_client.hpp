@@ -24,6 +24,7 @@
 #include "test_tunnel/net/tls_end.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
+#include "test_tunnel/run/upstream_proxy.hpp"
 
 namespace test_tunnel::check {
 
@@ -88,9 +89,13 @@ public:
     /// Takes the connections that have arrived. Returns the bytes that have come on one of them,
     /// behind what comes first (`PairRun::open_server`); empty where there are none.
     [[nodiscard]] std::string look() {
+        while (auto granted = run_.upstream().take_granted()) {
+            has_arrived_ = true;
+            arrived_.push_back({.socket = *std::move(granted), .is_open = true});
+        }
         while (auto arrived = run_.listener().try_accept()) {
             has_arrived_ = true;
-            arrived_.push_back({*std::move(arrived)});
+            arrived_.push_back({.socket = *std::move(arrived)});
         }
         std::string bytes;
         std::erase_if(arrived_, [&](Arrived& each) { return bytes.empty() && !read(each, bytes); });

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/checks/detail/tls_client.hpp"
 #include "test_tunnel/handshakes/client_hello.hpp"
+#include "test_tunnel/handshakes/proxy_protocol.hpp"
 #include "test_tunnel/net/tls_end.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
@@ -55,60 +57,197 @@ inline TlsManner manner_of(const NoHello& each) {
     }};
 }
 
-/// Has a client say something else to a tool that passes on what clients say. Returns what is
-/// wrong, in words: it is refused, or what it has said comes to the server as it is.
-inline std::string pass_on(PairRun& run, Socket& client, const NoHello& each) {
-    const auto patience = run.config().timeouts.io;
-    const auto deadline = Deadline::after(patience);
-    run.open_client(client, manner_of(each));
-    std::optional<Socket> server;
-    std::string came;
-    std::array<char, 4096> buffer{};
-    while (came.size() < each.text.size()) {
-        std::vector<SocketEvent> events{
-            client.event(POLLIN), server ? server->event(POLLIN) : run.listener().event(POLLIN)};
-        if (!run.wait_for(events, deadline, "the client to be refused, or its bytes")) {
-            run.expect_arrival(); // it may come later
-            return fmt::format("neither refused nor passed on for {}", text_of(scaled(patience)));
-        }
-        try {
-            if (!server) {
-                server = run.listener().try_accept();
-            } else if (const auto count = server->try_read(buffer.data(), buffer.size())) {
-                if (*count == 0) {
-                    return came.empty() ? "" // the tool has thought better of it
-                                        : "a part of it came to the server, and then the end";
-                }
-                came.append(buffer.data(), *count);
-            }
-            if (!each.text.starts_with(came)) {
-                return "other bytes came to the server: " + bytes_around(came, 0);
-            }
-            if (events.front().revents != 0) {
-                const auto count = client.try_read(buffer.data(), buffer.size());
-                if (count && *count == 0) {
-                    break;
-                }
-            }
-        } catch (const SystemError&) { // refused by a reset
-            break;
-        }
-    }
-    return {};
+/// A client that has said half a hello, and says no more.
+struct SlowClient {
+    Socket client;
+    /// What it has said, which begins otherwise than what the others say.
+    std::string text;
+};
+
+inline SlowClient half_hello(PairRun& run) {
+    SlowClient result{.client = run.connect_client(), .text = make_tls_hello("slow.proxy.test")};
+    result.text.resize(result.text.size() / 2);
+    run.expect_arrival();
+    result.client.write(result.text);
+    return result;
 }
 
-/// Has clients come that say something else than a hello, while another one has said half of one.
+/// What comes to the server of a client that begins otherwise than usual, with a tool that passes
+/// on what clients say.
+class PassedText {
+public:
+    /// `slow` is what another client has said, which may come to the server at any time: tools wait
+    /// for the rest of a hello, and not for ever.
+    PassedText(PairRun& run, Socket& client, std::string text, std::string slow)
+        : run_{run}, client_{client}, text_{std::move(text)}, slow_{std::move(slow)} {}
+
+    /// Waits until all has come, or the client was refused: then nothing may have come, or all.
+    /// Returns what is wrong, in words.
+    std::string await() {
+        const auto patience = run_.config().timeouts.io;
+        const auto deadline = Deadline::after(patience);
+        bool is_refused = false;
+        while (!server_ && complaint_.empty() && !(is_refused && unclear() == 0)) {
+            std::vector<SocketEvent> events{run_.listener().event(POLLIN)};
+            for (const auto& each : arrived_) {
+                events.push_back(each.socket.event(POLLIN));
+            }
+            if (!is_refused) {
+                events.push_back(client_.event(POLLIN));
+            }
+            if (!run_.wait_for(events, deadline, "the client to be refused, or its bytes")) {
+                run_.expect_arrival(); // it may come later
+                return fmt::format("{} for {}",
+                                   is_refused ? "refused, but a part of it came to the server, and "
+                                                "neither the rest nor the end"
+                                              : "neither refused nor passed on",
+                                   text_of(scaled(patience)));
+            }
+            const bool has_client_news = !is_refused && events.back().revents != 0;
+            look();
+            is_refused = is_refused || (has_client_news && sees_end());
+        }
+        return complaint_;
+    }
+
+    /// The connection on which all of it has come; nothing where the client was refused.
+    [[nodiscard]] std::optional<Socket>& server() noexcept { return server_; }
+
+private:
+    struct Arrived {
+        Socket socket;
+        std::string bytes{};
+        bool is_open = false;
+    };
+
+    /// How many connections there are on which a part of it has come.
+    [[nodiscard]] std::ptrdiff_t unclear() const {
+        return std::count_if(arrived_.begin(), arrived_.end(),
+                             [](const Arrived& each) { return !each.bytes.empty(); });
+    }
+
+    /// Takes what has come to the server.
+    void look() {
+        while (auto socket = run_.listener().try_accept()) {
+            arrived_.push_back({.socket = *std::move(socket)});
+        }
+        std::erase_if(arrived_, [&](Arrived& each) { return !server_ && is_done_with(each); });
+    }
+
+    /// Reads from a connection. Returns whether that is all there is to know of it.
+    bool is_done_with(Arrived& each) {
+        const bool has_ended = !read(each);
+        const bool may_be_own = text_.starts_with(each.bytes);
+        const bool may_be_slow = !each.bytes.empty() && slow_.starts_with(each.bytes);
+        if (each.bytes.empty() || (may_be_slow && (has_ended || !may_be_own))) {
+            return has_ended || may_be_slow;
+        }
+        if (!may_be_own) {
+            complaint_ = "other bytes came to the server: " + bytes_around(each.bytes, 0);
+        } else if (each.bytes.size() == text_.size()) {
+            server_ = std::move(each.socket);
+        } else if (has_ended) {
+            complaint_ = fmt::format("{} of its {} bytes came to the server, and then the end",
+                                     each.bytes.size(), text_.size());
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    /// Returns whether more may come.
+    bool read(Arrived& each) {
+        std::array<char, 4096> buffer{};
+        try {
+            if (const auto version = run_.server_header(); version && !each.is_open) {
+                if (!run_.wait_for(each.socket.event(POLLIN), Deadline::now(), "a PROXY header")) {
+                    return true;
+                }
+                read_proxy_header(each.socket, *version);
+                each.is_open = true;
+            }
+            const auto count = each.socket.try_read(buffer.data(), buffer.size());
+            each.bytes.append(buffer.data(), count.value_or(0));
+            return !count || *count > 0;
+        } catch (const SystemError&) { // a reset
+            return false;
+        } catch (const Unexpected&) { // no header: its client has gone
+            return false;
+        }
+    }
+
+    /// Whether the client was refused.
+    bool sees_end() {
+        std::array<char, 4096> buffer{};
+        try {
+            return client_.try_read(buffer.data(), buffer.size()) == std::size_t{0};
+        } catch (const SystemError&) { // by a reset
+            return true;
+        }
+    }
+
+    PairRun& run_;
+    Socket& client_;
+    std::string text_;
+    std::string slow_;
+    std::vector<Arrived> arrived_;
+    std::optional<Socket> server_;
+    std::string complaint_;
+};
+
+/// Has a client say something else to a tool that passes on what clients say. Returns what is
+/// wrong, in words: it is refused, or what it has said comes to the server as it is.
+inline std::string pass_on(PairRun& run, Socket& client, const NoHello& each,
+                           const std::string& slow) {
+    run.open_client(client, manner_of(each));
+    return PassedText{run, client, each.text, slow}.await();
+}
+
+/// Demands that a client is served while another one has said half a hello.
+inline void serve_beside(PairRun& run, const SlowClient& slow, const TlsEnd& end) {
+    if (!end.is_passed_on()) {
+        run.sentinel();
+        return;
+    }
+    auto client = run.connect_client();
+    run.step("beside half a hello", "a client is served while another one has said half a hello",
+             Party::client, Party::server);
+    auto text = run.pattern(3).bytes(0, 16);
+    const auto word = text;
+    run.open_client(client, {.send_hello = [&](Socket& socket, std::string_view whole) {
+                        text.insert(0, whole);
+                        socket.write(whole);
+                    }});
+    client.write(word);
+    PassedText passed{run, client, text, slow.text};
+    const auto complaint = passed.await();
+    if (!passed.server()) {
+        throw Unexpected{run.expected(), complaint.empty() ? "it was refused" : complaint};
+    }
+    run.say(*passed.server(), client, Party::server);
+}
+
+/// Has a client say half a hello, be silent while another one is served, and leave. Returns what it
+/// has said.
+inline std::string say_half_hello(PairRun& run, const TlsEnd& end) {
+    using namespace std::chrono_literals;
+    auto slow = half_hello(run);
+    serve_beside(run, slow, end);
+    slow.client.reset();
+    // Who waits for the rest of a hello may connect to the server only now.
+    const auto late = Deadline::unscaled(1s);
+    while (!late.passed() &&
+           run.wait_for(run.listener().event(POLLIN), late, "no more connections")) {
+        static_cast<void>(run.listener().try_accept());
+    }
+    return slow.text;
+}
+
+/// Has clients come that say something else than a hello.
 inline void say_no_hello(PairRun& run) {
     const auto end = need_client_tls(run);
     const bool is_passed_on = end->is_passed_on();
-    const bool is_concurrent = run.is_concurrent();
-    std::optional<Socket> slow;
-    if (is_concurrent) {
-        slow = run.connect_client();
-        run.expect_arrival();
-        const auto whole = make_tls_hello("proxy.test");
-        slow->write(std::string_view{whole}.substr(0, whole.size() / 2));
-    }
+    const auto slow = run.is_concurrent() ? say_half_hello(run, *end) : std::string{};
     std::string complaints;
     for (const auto& each : all_no_hellos()) {
         if (each.is_about_name && !is_passed_on) {
@@ -122,7 +261,7 @@ inline void say_no_hello(PairRun& run) {
                  Party::client, Party::tool);
         const auto complaint =
             is_passed_on
-                ? pass_on(run, client, each)
+                ? pass_on(run, client, each, slow)
                 : try_refused_client(run, std::move(client), *end, manner_of(each)).complaint;
         if (!complaint.empty()) {
             complaints +=
@@ -130,15 +269,6 @@ inline void say_no_hello(PairRun& run) {
         }
         run.sentinel();
         run.forget_steps(steps);
-    }
-    if (slow) {
-        slow->reset();
-        // Who waits for the rest of a hello may connect to the server only now.
-        using namespace std::chrono_literals;
-        const auto late = Deadline::unscaled(1s);
-        while (run.wait_for(run.listener().event(POLLIN), late, "no more connections")) {
-            static_cast<void>(run.listener().try_accept());
-        }
     }
     if (!complaints.empty()) {
         run.step("no hello", "each client that says something else than a hello is refused",
