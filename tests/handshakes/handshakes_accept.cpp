@@ -241,7 +241,7 @@ TEST_CASE("an HTTP proxy demands the user that is declared", "[http]") {
                                   ContainsSubstring("Proxy-Authenticate: Basic") &&
                                   ContainsSubstring("HTTP/1.1 200 "));
     for (const std::string& wrong :
-         {begin + "Proxy-Authorization: Basic dTpx\r\n\r\n", begin + "\r\n" + begin + "\r\n",
+         {begin + "Proxy-Authorization: Basic dTpx\r\n\r\n", fmt::format("{}\r\n{}\r\n", begin, begin),
           begin + "Proxy-Authorization: Bearer dTpw\r\n\r\n",
           begin + "Proxy-Authorization: BasicdTpw\r\n\r\n",
           begin + "Proxy-Authorization: \r\n\r\n"}) {

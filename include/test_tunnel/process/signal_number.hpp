@@ -47,6 +47,7 @@ inline int signal_number(std::string_view text) {
         return found->second;
     }
     std::vector<std::string> names;
+    names.reserve(known.size());
     for (const auto& [each, value] : known) {
         names.emplace_back(each);
     }

@@ -74,7 +74,7 @@ inline bool ask_in_turn(PairRun& run, InTurn& turn) {
             throw Unexpected{run.expected(), targets.refusal()};
         }
         if (!connection) {
-            const auto refusal = targets.refusal();
+            const auto& refusal = targets.refusal();
             require_rule(run, turn, refusal);
             turn.obstacle = fmt::format("it connects nobody to {}: {}", targets.at(other), refusal);
             return false;
