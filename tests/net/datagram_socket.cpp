@@ -104,6 +104,26 @@ TEST_CASE("a refusal is told apart, and fails no call", "[datagram_socket]") {
     CHECK(other.receive().data == "three");
 }
 
+TEST_CASE("a refusal is told of the one who was meant", "[datagram_socket]") {
+    const auto* const address = GENERATE("127.0.0.1", "::1");
+    auto from = bound(address);
+    auto gone = bound(address);
+    auto gone_too = bound(address);
+    const auto target = gone.local();
+    const auto other = gone_too.local();
+    gone.close();
+    gone_too.close();
+    from.send("one", target);
+    from.send("two", other);
+    from.send("three", other);
+    const auto error = from.take_error_of(other);
+    REQUIRE(error);
+    CHECK(error->target == other);
+    CHECK_FALSE(from.take_error_of(other));
+    CHECK(from.take_errors().size() == 1);
+    CHECK_FALSE(from.take_error_of(target));
+}
+
 TEST_CASE("a socket that is connected takes nothing from others", "[datagram_socket]") {
     auto server = bound();
     auto client = bound();

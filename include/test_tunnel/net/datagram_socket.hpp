@@ -36,6 +36,9 @@ struct Datagram {
     std::optional<Endpoint> to{};
     /// Whether there was more of it than the caller has asked for.
     bool truncated = false;
+    /// At which endpoint the client is that has said it, where something that came before its bytes
+    /// has told that (`TestTunnel::open_datagram`).
+    std::optional<Endpoint> told{};
 };
 
 /// An error that the system has told about a datagram which was sent before, mostly by ICMP.
@@ -109,6 +112,11 @@ public:
 
     /// Returns the errors that have come back so far, and forgets them. Does not wait.
     [[nodiscard]] std::vector<DatagramError> take_errors();
+
+    /// Returns the last error that has come back so far of a datagram to `target`, or of one whose
+    /// target the system can't tell, and forgets all of these; nothing where there is none. Does
+    /// not wait.
+    [[nodiscard]] std::optional<DatagramError> take_error_of(const Endpoint& target);
 
     /// Returns how many datagrams the system has thrown away so far since this socket's buffer was
     /// full, as far as that is known: it is told with the next datagram that arrives. 0 on other

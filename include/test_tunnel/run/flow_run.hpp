@@ -15,6 +15,19 @@ namespace test_tunnel {
 
 class PairRun;
 
+/// A wait for datagrams. It ends when, in all, nothing has come for `patience` though the tool had
+/// nothing else to do, and at `deadline` in any case.
+struct IdleWait {
+    Duration patience;
+    Deadline deadline;
+    /// How much of the patience is left.
+    Duration left = patience;
+
+    [[nodiscard]] bool is_over() const { return left <= Duration::zero() || deadline.passed(); }
+    /// How much of it is used up.
+    [[nodiscard]] Duration waited() const { return patience - left; }
+};
+
 /// What a PairRun gives to the checks of a tool that carries datagrams: flows through it.
 class FlowRun {
 public:
@@ -30,9 +43,17 @@ public:
     /// `TestTunnel::open_flow` makes. Starts the tool where it does not run. Throws as `connect`.
     [[nodiscard]] Flow open_flow();
 
-    /// Makes the client's end of a flow: its socket is bound to the client's address, with a port
-    /// of its own, and sends to where the tool listens. The default of `TestTunnel::open_flow`.
+    /// Makes one whose client is at `client`; port 0 stands for any. Throws SystemError where
+    /// somebody else has that port, NotApplicable where the hook does not let the client be chosen.
+    [[nodiscard]] Flow open_flow(const Endpoint& client);
+
+    /// Makes the client's end of a flow: its socket is bound to `client_of_flow`, and sends to
+    /// where the tool listens. The default of `TestTunnel::open_flow`.
     [[nodiscard]] Flow open_flow_as_usual();
+
+    /// Where the client of the flow that is being made has to be: at the client's address with a
+    /// port of its own, unless `open_flow` was told another place.
+    [[nodiscard]] Endpoint client_of_flow();
 
     /// One flow through the tunnel: after a word from the client to the server and one back, so
     /// that it is known, and verified, from where the server sees it come. Throws as `open_flow`
@@ -40,8 +61,9 @@ public:
     [[nodiscard]] Flow flow();
 
     /// Has one datagram go from the client to the server, or back to `flow.source`, and returns
-    /// when it has arrived whole. One that is lost is sent again, once, and the report notes it.
-    /// What comes in its place, or before it, is a failure. Throws Unexpected, TimedOut, ToolEnded.
+    /// when it has arrived whole. One that does not come is sent again, once, and the report notes
+    /// whether it was lost or late. What comes in its place, or before it, is a failure. Throws
+    /// Unexpected, TimedOut, ToolEnded.
     void carry(Flow& flow, Party speaker, std::string_view payload);
 
     /// Has a short request, which is another one each time, go from the client to the server.
@@ -55,20 +77,38 @@ public:
     /// takes away what the tool puts before what the client has said (`TestTunnel::open_datagram`).
     /// Nothing where none has come. Throws Unexpected, ToolEnded.
     [[nodiscard]] std::optional<Datagram> receive_at_server(Deadline deadline);
+    /// Does the same until `wait` is over.
+    [[nodiscard]] std::optional<Datagram> receive_at_server(IdleWait& wait);
 
     /// Waits until `deadline` for a datagram that arrives at the client of a flow; returns what the
     /// tool has brought of it, and `Datagram::from` is the server where the tool says so, else the
     /// tool. Demands that it comes from where the client sends to, and that the tool names
     /// `flow.target` as its sender. Nothing where none has come. Throws Unexpected, ToolEnded.
     [[nodiscard]] std::optional<Datagram> receive_at_client(Flow& flow, Deadline deadline);
+    /// Does the same until `wait` is over.
+    [[nodiscard]] std::optional<Datagram> receive_at_client(Flow& flow, IdleWait& wait);
 
-    /// The server has seen a datagram of `flow` come from `source`: it is verified, and kept in
-    /// `flow.source`. Throws Unexpected.
-    void take_source(Flow& flow, const Endpoint& source);
+    /// `came` is a datagram of `flow` at the server: from where it comes is verified, and kept in
+    /// `flow.source`, and so is verified of which client the tool tells, if it does. Throws
+    /// Unexpected.
+    void take_source(Flow& flow, const Datagram& came);
 
     /// For how long a tool may be idle until what it was sent has arrived: some 300 ms where it was
-    /// sent once, `timeouts.answer` where it has been sent again.
+    /// sent once, and longer where datagrams have taken long; `timeouts.answer` where it has been
+    /// sent again.
     [[nodiscard]] Duration patience_for(int sent);
+    /// The patience for what may take as long as `usual`: twice as much as any datagram has taken,
+    /// if that is longer, but no more than `timeouts.answer`.
+    [[nodiscard]] Duration patience_of_at_least(Duration usual);
+    /// Begins a wait, which lasts for `timeouts.io` at most.
+    [[nodiscard]] IdleWait begin_wait(Duration patience);
+    /// Nothing has come for `duration`: takes that from the patience of `wait`, if it counts. It
+    /// does not where the tool computes, or gets no CPU; of one that never rests, all of it does.
+    void count_silence(IdleWait& wait, Duration duration);
+    /// A datagram has arrived for which an idle tool has been waited for so long.
+    void remember_delay(Duration delay);
+    /// Notes that datagrams were late, which is no loss.
+    void note_delay();
     /// A datagram that did not come is sent again: the first one may still come late, and is then
     /// not taken for one that nobody has sent.
     void expect_again(std::string_view payload);
@@ -94,7 +134,12 @@ private:
     [[nodiscard]] PairRun& self() noexcept;
     void await_receiver(const Endpoint& endpoint);
     void verify_flow_source(const Endpoint& source);
-    [[nodiscard]] bool arrives(Flow& flow, Party speaker, std::string_view payload, int sent);
+    [[nodiscard]] std::optional<Datagram> receive(Flow* at, IdleWait& wait);
+    [[nodiscard]] bool has_error(Flow& flow, Party speaker);
+    /// What an error means that comes back while a datagram is waited for.
+    enum class OnError { give_up, wait_on };
+    [[nodiscard]] bool arrives(Flow& flow, Party speaker, std::string_view payload, IdleWait& wait,
+                               OnError on_error);
 };
 
 } // namespace test_tunnel

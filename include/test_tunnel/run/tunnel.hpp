@@ -259,6 +259,7 @@ private:
 #include "test_tunnel/run/detail/connecting.ipp" // IWYU pragma: export
 #include "test_tunnel/run/detail/finding.ipp"    // IWYU pragma: export
 #include "test_tunnel/run/detail/flow.ipp"       // IWYU pragma: export
+#include "test_tunnel/run/detail/flow_carrying.ipp" // IWYU pragma: export
 #include "test_tunnel/run/detail/opening.ipp"    // IWYU pragma: export
 #include "test_tunnel/run/detail/pair_run.ipp"   // IWYU pragma: export
 #include "test_tunnel/run/detail/pair_test.ipp"  // IWYU pragma: export

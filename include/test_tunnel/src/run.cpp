@@ -7,6 +7,7 @@
 #include "test_tunnel/run/detail/connecting.ipp"
 #include "test_tunnel/run/detail/finding.ipp"
 #include "test_tunnel/run/detail/flow.ipp"
+#include "test_tunnel/run/detail/flow_carrying.ipp"
 #include "test_tunnel/run/detail/opening.ipp"
 #include "test_tunnel/run/detail/pair_run.ipp"
 #include "test_tunnel/run/detail/pair_test.ipp"

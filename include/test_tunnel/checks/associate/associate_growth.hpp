@@ -12,12 +12,11 @@ namespace test_tunnel::check {
 /// Has clients send to several targets each, and leave: nothing is left of them.
 inline void associate_many(PairRun& run) {
     using namespace std::chrono_literals;
-    need_associations(run);
+    need_several_associations(run); // of one at a time, each would be a new tool's first
     constexpr int targets = 8;
     std::vector<DatagramSocket> servers;
     for (int i = 0; i < targets; ++i) {
-        servers.push_back(
-            bind_datagrams_to(run.config(), {run.pair().svc_listen.listen().address, 0}));
+        servers.push_back(bind_supervised(run, {run.pair().svc_listen.listen().address, 0}));
     }
     std::uint64_t said = 0;
     demand_no_growth(run, "associations that have sent to several targets", [&] {

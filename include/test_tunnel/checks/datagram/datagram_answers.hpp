@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,7 +7,6 @@
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/checks/detail/datagram_burst.hpp"
 #include "test_tunnel/config/trait_table.hpp"
-#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
@@ -16,21 +14,19 @@ namespace test_tunnel::check {
 
 /// Whether a second answer to one datagram arrives; the first one must.
 inline bool passes_second_answer(PairRun& run, Flow& flow) {
-    constexpr Duration slice = std::chrono::milliseconds{10};
     run.step("two answers", "the first answer to a datagram arrives", Party::server, Party::client);
     run.carry(flow, Party::server, "first answer " + hex(run.pattern(1).bytes(0, 8)));
     const auto second = "second answer " + hex(run.pattern(2).bytes(0, 8));
     for (int sent = 1; sent <= 2; ++sent) {
         run.datagram_server().send(second, flow.source.value());
-        for (auto left = run.patience_for(1); left > Duration::zero();) {
-            const auto came = run.receive_at_client(flow, Deadline::unscaled(slice));
-            if (came && came->data == second) {
+        auto wait = run.begin_wait(run.patience_for(1));
+        while (const auto came = run.receive_at_client(flow, wait)) {
+            if (came->data == second) {
                 return true;
             }
-            if (came && !run.has_been_sent_twice(came->data)) {
+            if (!run.has_been_sent_twice(came->data)) {
                 throw Unexpected{run.expected(), odd_datagram({second}, *came)};
             }
-            left -= !came && detail::is_idle(run.tool()) ? slice : Duration::zero();
         }
         run.expect_again(second);
     }

@@ -37,22 +37,27 @@ inline SilentFlows ask_and_wait(PairRun& run) {
 
 /// Whether an answer that comes now arrives; nothing else may.
 inline bool answer_arrives(PairRun& run, Flow& flow, const std::string& text) {
-    constexpr Duration slice = std::chrono::milliseconds{10};
-    run.datagram_server().send(text, flow.source.value());
-    for (auto left = run.patience_for(1); left > Duration::zero();) {
-        if (const auto came = run.receive_at_client(flow, Deadline::unscaled(slice))) {
-            if (came->data == text) {
-                return true;
-            }
-            if (!run.has_been_sent_twice(came->data)) {
-                throw Unexpected{run.expected(), odd_datagram({text}, *came)};
-            }
-            continue;
+    auto& server = run.datagram_server();
+    const auto source = flow.source.value();
+    static_cast<void>(server.take_error_of(source)); // of what was sent before
+    server.send(text, source);
+    run.expect_again(text); // it may come when it is not waited for any more
+    auto wait = run.begin_wait(run.patience_for(1));
+    while (!wait.is_over()) {
+        // In slices, since an error may come back in between.
+        IdleWait slice{std::min<Duration>(wait.left, std::chrono::milliseconds{10}), wait.deadline};
+        const auto came = run.receive_at_client(flow, slice);
+        wait.left -= slice.waited();
+        if (came && came->data == text) {
+            run.forget_twice(text);
+            return true;
         }
-        if (!run.datagram_server().take_errors().empty()) {
+        if (came && !run.has_been_sent_twice(came->data)) {
+            throw Unexpected{run.expected(), odd_datagram({text}, *came)};
+        }
+        if (!came && server.take_error_of(source)) {
             return false; // the tool has closed what it had for this flow
         }
-        left -= detail::is_idle(run.tool()) ? slice : Duration::zero();
     }
     return false;
 }

@@ -13,46 +13,50 @@
 #include "test_tunnel/checks/detail/datagram_burst.hpp"
 #include "test_tunnel/config/trait_table.hpp"
 #include "test_tunnel/net/datagram_socket.hpp"
-#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
 
 /// The sizes at which tools are known to stop: a query of DNS, what fits into a packet of Ethernet,
-/// and one byte more, buffers of a power of two, and one byte more, and all that there is.
-inline std::vector<std::size_t> sizes_to_try(std::size_t most) {
+/// and one byte more, buffers of a power of two, and one byte more, and all that there is; and the
+/// one that is declared.
+inline std::vector<std::size_t> sizes_to_try(std::size_t most,
+                                             std::optional<std::size_t> declared) {
     std::vector<std::size_t> result{1,     2,     512,   513,   1200,  1472, 1473, 1500,
                                     1501,  2048,  2049,  4000,  4097,  8192, 8193, 9001,
                                     16384, 16385, 32768, 32769, 65000, 65507};
-    std::erase_if(result, [&](std::size_t size) { return size > most; });
-    if (result.back() != most) {
-        result.push_back(most);
+    result.push_back(most);
+    if (declared) {
+        result.push_back(*declared);
     }
+    std::erase_if(result, [&](std::size_t size) { return size == 0 || size > most; });
+    std::sort(result.begin(), result.end());
+    result.erase(std::unique(result.begin(), result.end()), result.end());
     return result;
 }
 
 /// Whether `payload`, which was just sent, arrives whole. It is given up as lost when the tool has
-/// been idle for `patience`. Throws Unexpected where something else arrives.
+/// been idle for `patience`, and may come late then. Throws Unexpected where something else
+/// arrives.
 inline bool arrives_whole(PairRun& run, Flow& flow, Party speaker, std::string_view payload,
                           Duration patience) {
-    constexpr Duration slice = std::chrono::milliseconds{5};
-    const auto deadline = Deadline::after(run.config().timeouts.io);
-    for (auto left = scaled(patience); left > Duration::zero() && !deadline.passed();) {
-        const auto came = speaker == Party::client
-                              ? run.receive_at_server(Deadline::unscaled(slice))
-                              : run.receive_at_client(flow, Deadline::unscaled(slice));
-        if (came && came->data == payload) {
-            if (speaker == Party::client) {
-                run.take_source(flow, came->from);
+    auto wait = run.begin_wait(patience);
+    const bool is_up = speaker == Party::client;
+    while (const auto came = is_up ? run.receive_at_server(wait)
+                                   : run.receive_at_client(flow, wait)) {
+        if (came->data == payload) {
+            if (is_up) {
+                run.take_source(flow, *came);
             }
+            run.remember_delay(wait.waited());
             return true;
         }
-        if (came && !run.has_been_sent_twice(came->data)) {
+        if (!run.has_been_sent_twice(came->data)) {
             throw Unexpected{run.expected(), odd_datagram({std::string{payload}}, *came)};
         }
-        left -= !came && detail::is_idle(run.tool()) ? slice : Duration::zero();
     }
+    run.expect_again(payload);
     return false;
 }
 
@@ -64,21 +68,18 @@ enum class Again { yes, no };
 inline bool gets_through(PairRun& run, Flow& flow, Party speaker, std::string_view payload,
                          Again again = Again::yes) {
     using namespace std::chrono_literals;
-    std::vector<Duration> patience{60ms, 150ms};
+    std::vector<Duration> patience{run.patience_of_at_least(scaled(60ms)), run.patience_for(1)};
     if (again == Again::no) { // of those that are too large, only what is clipped is of interest
-        patience = {20ms};
+        patience = {run.patience_of_at_least(scaled(20ms))};
     }
-    for (std::size_t i = 0; i < patience.size(); ++i) {
-        if (i > 0) {
-            run.expect_again(payload);
-        }
+    for (const auto each : patience) {
         if (speaker == Party::server) {
             run.say_request(flow);
             run.datagram_server().send(payload, flow.source.value());
         } else {
             flow.send(payload);
         }
-        if (arrives_whole(run, flow, speaker, payload, patience[i])) {
+        if (arrives_whole(run, flow, speaker, payload, each)) {
             return true;
         }
     }
@@ -91,7 +92,7 @@ inline std::size_t largest_that_passes(PairRun& run, Flow& flow, Party speaker, 
     const auto steps = run.steps();
     std::size_t largest = 0;
     bool is_lost = false;
-    for (const auto size : sizes_to_try(most)) {
+    for (const auto size : sizes_to_try(most, run.traits().datagram_size)) {
         run.forget_steps(steps);
         run.step("size",
                  fmt::format("{}: a datagram of {} bytes arrives whole, or not at all", name, size),
@@ -147,7 +148,7 @@ inline void try_sizes(PairRun& run) {
     const auto wanted = std::min(declared.value_or(usual), std::min(usual, flow.largest_payload()));
     const std::string name{trait::datagram_size.name};
     if (shown >= wanted) {
-        if (declared && shown >= usual) {
+        if (declared && shown > *declared) {
             run.note(fmt::format("datagrams of {} bytes arrive, better than declared ({})", shown,
                                  run.wording(name)),
                      name);

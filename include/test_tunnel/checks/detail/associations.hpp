@@ -14,6 +14,8 @@
 
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/config/traits.hpp"
+#include "test_tunnel/discovery/bind.hpp"
+#include "test_tunnel/net/datagram_socket.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
 #include "test_tunnel/handshakes/socks5_udp.hpp"
 #include "test_tunnel/run/check.hpp"
@@ -38,6 +40,14 @@ inline void need_several_associations(PairRun& run) {
         throw NotApplicable{fmt::format("it serves one client at a time ({})",
                                         run.wording(trait::concurrent, false))};
     }
+}
+
+/// One more socket of the server's, at `endpoint`: a wait for it looks after the tool, and ends with
+/// the check's time.
+inline DatagramSocket bind_supervised(PairRun& run, const Endpoint& endpoint) {
+    auto result = bind_datagrams_to(run.config(), endpoint);
+    result.supervise(run.supervisor());
+    return result;
 }
 
 /// What is said once and never again.
@@ -72,7 +82,7 @@ inline std::vector<Datagram> arrivals_before(PairRun& run, Flow& flow, const std
         const auto again = Deadline::after(patience);
         while (auto came = run.receive_at_server(again)) {
             if (came->data == word) {
-                run.take_source(flow, came->from);
+                run.take_source(flow, *came);
                 return others;
             }
             if (!run.has_been_sent_twice(came->data)) {

@@ -16,8 +16,8 @@
 
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/net/datagram_socket.hpp"
-#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/flow.hpp"
+#include "test_tunnel/run/flow_run.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
@@ -67,20 +67,33 @@ public:
     /// comes, or one comes twice or to somebody else; TimedOut where one does not come at all.
     void carry() {
         send_missing();
-        if (!collect()) {
-            const auto lost = missing();
+        auto first = run_.begin_wait(run_.patience_for(1));
+        if (collect(first, Copies::one)) {
+            run_.remember_delay(first.waited());
+        } else {
             send_missing();
-            if (!collect()) {
+            auto second = run_.begin_wait(run_.patience_for(2));
+            if (!collect(second, Copies::one)) {
                 throw TimedOut{fmt::format(
                     "{} of {} datagrams did not arrive, though they were sent twice and the tool "
                     "had nothing else to do; the first one has {} bytes",
-                    missing(), items_.size(), first_missing().payload.size())};
+                    missing(Copies::one), items_.size(), first_missing().payload.size())};
             }
-            run_.note(
-                fmt::format("of {} datagrams from the {} that were sent at once, {} had to "
-                            "be sent again",
-                            items_.size(), text_of(speaker_), lost));
-            run_.count_losses(lost);
+            const auto delay = first.waited() + second.waited();
+            // Of those whose other copy comes, too, none was lost.
+            auto copies =
+                run_.begin_wait(std::max(first.patience, std::min(2 * delay, second.patience)));
+            if (collect(copies, Copies::each)) {
+                run_.remember_delay(delay);
+                run_.note_delay();
+            } else {
+                const auto lost = missing(Copies::each);
+                run_.note(
+                    fmt::format("of {} datagrams from the {} that were sent at once, {} had to "
+                                "be sent again",
+                                items_.size(), text_of(speaker_), lost));
+                run_.count_losses(lost);
+            }
         }
         if (is_out_of_order_) {
             run_.note("datagrams that are sent at once may arrive in another order");
@@ -103,9 +116,14 @@ private:
         int came = 0;
     };
 
-    [[nodiscard]] std::size_t missing() const {
-        return static_cast<std::size_t>(std::count_if(
-            items_.begin(), items_.end(), [](const Item& item) { return item.came == 0; }));
+    /// How many copies are wanted of what was sent twice.
+    enum class Copies { one, each };
+
+    [[nodiscard]] std::size_t missing(Copies copies) const {
+        return static_cast<std::size_t>(
+            std::count_if(items_.begin(), items_.end(), [&](const Item& item) {
+                return item.came < (copies == Copies::one ? 1 : item.sent);
+            }));
     }
 
     [[nodiscard]] const Item& first_missing() const {
@@ -114,7 +132,6 @@ private:
     }
 
     void send_missing() {
-        ++times_;
         for (auto& item : items_) {
             if (item.came > 0) {
                 continue;
@@ -154,7 +171,7 @@ private:
             last_ = std::max(last_, found->second);
         }
         if (at == nullptr) {
-            run_.take_source(*item.flow, came.from);
+            run_.take_source(*item.flow, came);
             item.from = came.from;
         }
     }
@@ -179,14 +196,12 @@ private:
         }
     }
 
-    /// Whether all have come, before the tool has been idle for too long.
-    bool collect() {
-        constexpr Duration slice = std::chrono::milliseconds{20};
-        const auto deadline = Deadline::after(run_.config().timeouts.io);
-        auto left = run_.patience_for(times_);
-        while (left > Duration::zero() && !deadline.passed()) {
+    /// Whether all have come, so many times, before the wait is over.
+    bool collect(IdleWait& wait, Copies copies) {
+        constexpr Duration slice = std::chrono::milliseconds{5};
+        while (!wait.is_over()) {
             look();
-            if (missing() == 0) {
+            if (missing(copies) == 0) {
                 return true;
             }
             std::vector<SocketEvent> events;
@@ -194,14 +209,13 @@ private:
                 events.push_back(run_.datagram_server().event(POLLIN));
             } else {
                 for (const auto& item : items_) {
-                    if (item.came == 0) {
+                    if (item.came < item.sent) {
                         events.push_back(item.flow->client.event(POLLIN));
                     }
                 }
             }
-            if (!run_.wait_for(events, Deadline::unscaled(slice), "datagrams") &&
-                detail::is_idle(run_.tool())) {
-                left -= slice;
+            if (!run_.wait_for(events, Deadline::unscaled(slice), "datagrams")) {
+                run_.count_silence(wait, slice);
             }
         }
         return false;
@@ -214,7 +228,6 @@ private:
     std::map<std::string, std::size_t> numbers_;
     std::size_t last_ = 0;
     bool is_out_of_order_ = false;
-    int times_ = 0;
 };
 
 /// Has each of `payloads` go from the client to the server and, each as the answer to a short

@@ -332,6 +332,20 @@ TEST_TUNNEL_INLINE std::vector<DatagramError> DatagramSocket::take_errors() {
     return std::exchange(errors_, {});
 }
 
+TEST_TUNNEL_INLINE std::optional<DatagramError> DatagramSocket::take_error_of(
+    const Endpoint& target) {
+    collect_errors();
+    std::optional<DatagramError> result;
+    std::erase_if(errors_, [&](const DatagramError& error) {
+        const bool is_of = !error.target || *error.target == target;
+        if (is_of) {
+            result = error;
+        }
+        return is_of;
+    });
+    return result;
+}
+
 TEST_TUNNEL_INLINE void DatagramSocket::set_receive_buffer(std::size_t size) {
     const int value = static_cast<int>(size);
     detail::checked(::setsockopt(fd(), SOL_SOCKET, SO_RCVBUF, &value, sizeof value),

@@ -50,8 +50,7 @@ TEST_TUNNEL_INLINE Flow open_association(PairRun& run, const Socks5Options& opti
     run.step(StepKind::handshake, "the tool grants the client an association (UDP ASSOCIATE)",
              Party::client);
     const auto target = run.pair().svc_listen.listen();
-    auto own = run.pair().proxy_listen.client();
-    own.port = 0;
+    const auto own = run.client_of_flow();
     auto client = bind_datagrams_to(run.config(), own);
     client.supervise(run.supervisor());
     auto shown = client.local();

@@ -1,7 +1,8 @@
 #pragma once
 
 // How one flow of datagrams through the tool is made, from top to bottom: wait until the tool
-// receives, open, say the first word, verify the source; then how datagrams are carried on it.
+// receives, open, say the first word, verify the source. How datagrams are carried on it is in
+// flow_carrying.ipp.
 
 #include <poll.h>
 #include <unistd.h>
@@ -29,15 +30,6 @@
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel {
-
-namespace detail {
-
-/// "a datagram of 5 bytes from 192.0.2.1:80", and its bytes.
-inline std::string datagram_text(const Datagram& datagram) {
-    return fmt::format("a datagram from {}: {}", datagram.from, bytes_around(datagram.data, 0));
-}
-
-} // namespace detail
 
 TEST_TUNNEL_INLINE PairRun& FlowRun::self() noexcept {
     return static_cast<PairRun&>(*this); // NOLINT(*-static-cast-downcast): nothing else is one
@@ -86,6 +78,34 @@ TEST_TUNNEL_INLINE Flow FlowRun::open_flow() {
     return self().state_.tunnel.open_flow(self());
 }
 
+TEST_TUNNEL_INLINE Flow FlowRun::open_flow(const Endpoint& client) {
+    auto& chosen = self().state_.client_of_flow;
+    chosen = client;
+    try {
+        auto result = open_flow();
+        if (std::exchange(chosen, std::nullopt)) {
+            throw NotApplicable{
+                "its open_flow does not call TestTunnel::open_flow, which would have the client "
+                "where the check wants it"};
+        }
+        return result;
+    } catch (...) {
+        chosen.reset();
+        throw;
+    }
+}
+
+TEST_TUNNEL_INLINE Endpoint FlowRun::client_of_flow() {
+    if (const auto chosen = std::exchange(self().state_.client_of_flow, std::nullopt)) {
+        return *chosen;
+    }
+    auto own = self().pair().proxy_listen.client();
+    if (self().state_.life.has_used_ports()) {
+        own.port = 0;
+    }
+    return own;
+}
+
 TEST_TUNNEL_INLINE Flow FlowRun::open_flow_as_usual() {
     const auto asked_by = self().protocol();
     if (const auto* socks5 = std::get_if<Socks5Options>(&asked_by)) {
@@ -98,11 +118,7 @@ TEST_TUNNEL_INLINE Flow FlowRun::open_flow_as_usual() {
     if (self().connections() == 0) {
         await_receiver(relay);
     }
-    auto own = self().pair().proxy_listen.client();
-    if (self().state_.life.has_used_ports()) {
-        own.port = 0;
-    }
-    Flow flow{.client = bind_datagrams_to(self().config(), own),
+    Flow flow{.client = bind_datagrams_to(self().config(), client_of_flow()),
               .relay = relay,
               .target = self().pair().svc_listen.listen()};
     flow.client.supervise(looks_after);
@@ -147,188 +163,6 @@ TEST_TUNNEL_INLINE void FlowRun::verify_flow_source(const Endpoint& source) {
     const auto count = self().steps();
     self().verify_source(source, std::nullopt);
     self().forget_steps(count); // what goes on is the step before
-}
-
-// --- Receive
-
-TEST_TUNNEL_INLINE std::optional<Datagram> FlowRun::receive_at_server(Deadline deadline) {
-    auto result = datagram_server().receive(deadline);
-    if (!result) {
-        return std::nullopt;
-    }
-    const auto told = self().state_.tunnel.open_datagram(result->data);
-    const auto& client = self().pair().proxy_listen.clients.front();
-    if (told && told->address.packed() != client.packed()) {
-        throw Unexpected{fmt::format("the tool tells the server that its client is at {}", client),
-                         fmt::format("it says {}", *told)};
-    }
-    return result;
-}
-
-TEST_TUNNEL_INLINE std::optional<Datagram> FlowRun::receive_at_client(Flow& flow,
-                                                                      Deadline deadline) {
-    auto result = flow.client.receive(deadline);
-    if (!result) {
-        return std::nullopt;
-    }
-    if (result->from != flow.relay && self().traits().answers_from_listener != false) {
-        throw Unexpected{fmt::format("an answer from {}, to which the client has sent", flow.relay),
-                         fmt::format("{}\na tool that answers from elsewhere has to declare {}",
-                                     detail::datagram_text(*result),
-                                     self().wording(trait::answers_from_listener, false))};
-    }
-    self().judge(trait::answers_from_listener, result->from == flow.relay);
-    if (flow.layer) {
-        auto content = flow.layer->decode(result->data);
-        if (content.sender && *content.sender != flow.target) {
-            throw Unexpected{fmt::format("an answer that names {} as its sender", flow.target),
-                             fmt::format("one that names {}", *content.sender)};
-        }
-        result->data = std::move(content.payload);
-        result->from = content.sender.value_or(result->from);
-    }
-    return result;
-}
-
-TEST_TUNNEL_INLINE void FlowRun::require_no_datagram(std::vector<Flow*> flows, Duration duration) {
-    std::vector<SocketEvent> events{datagram_server().event(POLLIN)};
-    for (const auto* flow : flows) {
-        events.push_back(flow->client.event(POLLIN));
-    }
-    const auto deadline = Deadline::unscaled(duration);
-    for (;;) {
-        const auto left = deadline.remaining();
-        if (detail::stays_silent(self().tool(), events, left, self().supervisor().get())) {
-            return;
-        }
-        // It may be an error that has come back, or what was sent twice.
-        while (auto came = receive_at_server(Deadline::now())) {
-            if (!has_been_sent_twice(came->data)) {
-                throw Unexpected{self().expected(),
-                                 "at the server " + detail::datagram_text(*came)};
-            }
-        }
-        for (auto* flow : flows) {
-            while (auto came = receive_at_client(*flow, Deadline::now())) {
-                if (!has_been_sent_twice(came->data)) {
-                    throw Unexpected{self().expected(),
-                                     "at the client " + detail::datagram_text(*came)};
-                }
-            }
-        }
-        if (deadline.passed() && left == Duration::zero()) {
-            return;
-        }
-    }
-}
-
-// --- Carry
-
-TEST_TUNNEL_INLINE bool FlowRun::has_been_sent_twice(std::string_view payload) {
-    const auto& known = self().state_.said_twice;
-    return std::find(known.begin(), known.end(), payload) != known.end();
-}
-
-TEST_TUNNEL_INLINE void FlowRun::count_losses(std::size_t count) {
-    // Nothing is lost on a loopback interface, but what a buffer that is full has no room for; a
-    // tool that changes its socket may miss what comes in between.
-    constexpr std::size_t most = 2;
-    self().state_.losses += count;
-    if (self().state_.losses > most) {
-        throw Unexpected{"no datagram is lost where few are under way",
-                         fmt::format("{} had to be sent again so far", self().state_.losses)};
-    }
-}
-
-TEST_TUNNEL_INLINE void FlowRun::forgive_losses() noexcept {
-    self().state_.losses = 0;
-}
-
-TEST_TUNNEL_INLINE void FlowRun::expect_again(std::string_view payload) {
-    self().state_.said_twice.emplace_back(payload);
-}
-
-TEST_TUNNEL_INLINE void FlowRun::forget_twice(std::string_view payload) {
-    std::erase(self().state_.said_twice, payload);
-}
-
-TEST_TUNNEL_INLINE void FlowRun::take_source(Flow& flow, const Endpoint& source) {
-    if (!flow.source || flow.source->address != source.address) {
-        verify_flow_source(source);
-    }
-    flow.source = source;
-}
-
-TEST_TUNNEL_INLINE Duration FlowRun::patience_for(int sent) {
-    if (!test_tunnel::is_idle(::getpid())) { // the system can't tell
-        return scaled(self().config().timeouts.io) / 2;
-    }
-    // Longer than a tool takes to find its target; no longer, since the next one comes then.
-    constexpr Duration first = std::chrono::milliseconds{300};
-    return scaled(sent == 1 ? first : self().config().timeouts.answer);
-}
-
-/// Whether what was said arrives in time (`patience_for`). Only as much of that counts as the tool
-/// was seen to be idle: not where it computes, or gets no CPU. An error that comes back ends the
-/// wait.
-TEST_TUNNEL_INLINE bool FlowRun::arrives(Flow& flow, Party speaker, std::string_view payload,
-                                         int sent) {
-    constexpr Duration look = std::chrono::milliseconds{20};
-    const bool is_up = speaker == Party::client;
-    const auto deadline = Deadline::after(self().config().timeouts.io);
-    auto left = patience_for(sent);
-    while (left > Duration::zero() && !deadline.passed()) {
-        const auto came = is_up ? receive_at_server(Deadline::unscaled(look))
-                                : receive_at_client(flow, Deadline::unscaled(look));
-        if (came && came->data == payload) {
-            if (is_up) {
-                take_source(flow, came->from);
-            }
-            return true;
-        }
-        if (came && !has_been_sent_twice(came->data)) {
-            throw Unexpected{fmt::format("{} ({} bytes)", self().expected(), payload.size()),
-                             detail::datagram_text(*came)};
-        }
-        if (!came) {
-            left -= detail::is_idle(self().tool()) ? look : Duration::zero();
-            const auto errors = is_up ? flow.client.take_errors() : datagram_server().take_errors();
-            if (!errors.empty() && sent == 1) {
-                return false; // what it was sent to was gone for a moment
-            }
-        }
-    }
-    return false;
-}
-
-TEST_TUNNEL_INLINE void FlowRun::carry(Flow& flow, Party speaker, std::string_view payload) {
-    const bool is_up = speaker == Party::client;
-    if (!is_up && !flow.source) {
-        throw InvalidConfig{"the server answers on a flow on which it has been told nothing"};
-    }
-    const auto send = [&] {
-        if (is_up) {
-            flow.send(payload);
-        } else {
-            datagram_server().send(payload, *flow.source);
-        }
-    };
-    send();
-    if (arrives(flow, speaker, payload, 1)) {
-        return;
-    }
-    expect_again(payload);
-    send();
-    if (arrives(flow, speaker, payload, 2)) {
-        self().note(fmt::format("a datagram from the {} did not arrive before it was sent again",
-                                text_of(speaker)));
-        count_losses(1);
-        return;
-    }
-    throw TimedOut{
-        fmt::format("{}: a datagram of {} bytes that was sent twice did not arrive, though the "
-                    "tool had nothing else to do",
-                    is_up ? PairRun::up : PairRun::down, payload.size())};
 }
 
 } // namespace test_tunnel

@@ -109,6 +109,10 @@ struct PairState {
     std::vector<std::string> said_twice;
     /// How many datagrams had to be sent again.
     std::size_t losses = 0;
+    /// For how long, at most, the tool had nothing else to do until a datagram arrived.
+    Duration slowest_datagram{};
+    /// Where the client of the flow has to be that is being made, in place of the pair's own.
+    std::optional<Endpoint> client_of_flow;
     /// Whether it has been judged that the tool serves one connection at a time, or several.
     bool is_concurrency_judged = false;
 };

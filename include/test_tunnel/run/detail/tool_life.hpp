@@ -138,7 +138,11 @@ public:
         return result += peak_.seen();
     }
 
-    /// Throws away what has arrived at the server's UDP socket, for clients of an earlier check.
+    /// Whether it has never rested lately, though it had time for that after each of some checks.
+    [[nodiscard]] bool never_rests() const noexcept { return restless_ >= enough_restless; }
+
+    /// Throws away what has arrived at the server's UDP socket, for clients of an earlier check,
+    /// and what has come back there of what was sent to them.
     void discard_datagrams();
     /// A check begins, and has its time.
     void begin_check();
@@ -171,8 +175,10 @@ private:
     bool is_there_again_ = false;
     int expected_ = 0;
     bool is_early_ = false; // the connection of the next client that is expected has come
-    /// How many times in a row it had not become idle after a check.
+    /// How many times in a row it had not become idle after a check, and how many are enough to
+    /// believe that it never does.
     int restless_ = 0;
+    static constexpr int enough_restless = 2;
     std::optional<Duration> time_to_start_;
     std::optional<Duration> time_to_stop_;
     ResourceUse use_;

@@ -301,11 +301,10 @@ TEST_TUNNEL_INLINE void ToolLife::settle() {
     journal_.step(StepKind::other, "afterwards", "the tool runs on when its connections have ended",
                   Party::tool, Party::tool);
     // One that never rests, as was seen more than once, is not waited for.
-    constexpr int enough = 2;
     constexpr Duration moment = std::chrono::milliseconds{20};
     constexpr Duration longest = std::chrono::milliseconds{250};
     const bool rests = let_settle(*tool_, pair_.proxy_listen.listen(), transports_, tool_end_,
-                                  config_.timeouts.linger, restless_ < enough ? longest : moment);
+                                  config_.timeouts.linger, never_rests() ? moment : longest);
     restless_ = rests ? 0 : restless_ + 1;
     peak_.look(*tool_);
     if (!tool_->running()) {
@@ -336,6 +335,9 @@ TEST_TUNNEL_INLINE void ToolLife::discard_datagrams() {
     constexpr int most = 10000; // one that never ends to send is for the check to see
     const bool receives = datagram_server_ && datagram_server_->fd() != -1; // a check may close it
     for (int i = 0; receives && i < most && datagram_server_->try_receive(); ++i) {
+    }
+    if (receives) {
+        static_cast<void>(datagram_server_->take_errors());
     }
 }
 
