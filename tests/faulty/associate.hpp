@@ -313,6 +313,14 @@ private:
         if (is("association-keeps-target")) {
             target = *first_target_;
         }
+        if (is("association-repeats") && !is_first) {
+            const bool is_new = !asked_as_.contains(written_address(target));
+            asked_as_[written_address(target)] = request.written;
+            if (!is_new) {
+                repeat_for_ever(outgoing_to(target).get(), request.data, target);
+            }
+            return;
+        }
         last_target_ = target;
         asked_as_[written_address(target)] = request.written;
         if (is("association-dies-of-other-family") && target.family() != source_.family()) {
@@ -327,6 +335,15 @@ private:
         }
         is_first_ = false;
         send_datagram(outgoing_to(target).get(), request.data, target);
+    }
+
+    static void repeat_for_ever(int socket, const std::string& data, const Endpoint& target) {
+        std::thread{[=] {
+            for (;;) {
+                send_datagram(socket, data, target);
+                std::this_thread::sleep_for(50ms);
+            }
+        }}.detach();
     }
 
     void take_answer(int socket) {

@@ -4,7 +4,8 @@
 // forward (it is told nothing), by-name (as forward, but the target's address is a name),
 // associate (SOCKS5 with UDP ASSOCIATE, which relays to any target), first-half and second-half (as
 // forward, two of a chain), socks5, socks4 or connect (HTTP); udp carries datagrams, tcp-and-udp
-// both; socks5-password and connect-password want the user "user" with the password "password".
+// both; udp-proxy puts a header of the PROXY protocol before each datagram to the server, and
+// udp-proxy-both is sent one by its clients, which it passes on; socks5-password and connect-password want the user "user" with the password "password".
 // proxy-v1 and proxy-v2 (as forward) expect a PROXY header first, and so does proxy-both, which
 // sends one of version 2 to the server. socks5-bind serves BIND, too. A client may ask for any
 // target of the same family. via-socks5, via-socks4 and via-connect, and those with -password, are

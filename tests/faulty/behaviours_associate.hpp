@@ -46,6 +46,7 @@ inline constexpr auto associate_behaviours = std::to_array<Behaviour>({
     {"association-one-target", "fault", associating, "associate.targets", "relays to an association's first target only"},
     {"association-keeps-target", "fault", associating, "associate.targets", "relays all that an association's client sends to its first target"},
     {"association-mixes-answers", "fault", associating, "associate.targets", "names in the header of an answer the target that was sent to last"},
+    {"association-repeats", "fault", associating, "associate.targets", "loses the first datagram to each further target, and sends the next one every 50 ms"},
     {"association-knows-no-names", "fault", associating, "associate.targets", "resolves no names in the headers of datagrams (strict)"},
 
     {"association-closes-control", "fault", associating, "associate.end", "ends the connection of TCP as soon as it has granted an association"},

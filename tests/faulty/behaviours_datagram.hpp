@@ -8,6 +8,7 @@
 
 inline constexpr std::string_view udp = "udp";
 inline constexpr std::string_view tcp_and_udp = "tcp-and-udp";
+inline constexpr std::string_view udp_proxy = "udp-proxy"; // a PROXY header before each datagram to the server
 
 // One line each, however long.
 // clang-format off
@@ -15,6 +16,8 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-correct", "correct", udp, "-", "nothing is wrong with it"},
 
     {"udp-late", "awkward", udp, "-", "carries each datagram 15 ms later"},
+    {"udp-late-250", "awkward", udp, "-", "carries each datagram of a client 250 ms later"},
+    {"udp-late-350", "awkward", udp, "-", "carries each datagram of a client 350 ms later"},
     {"udp-late-first", "awkward", udp, "-", "carries the first datagram of each of its first six clients 200 ms later"},
     {"udp-late-once", "awkward", udp, "-", "carries its first datagram 600 ms later"},
     {"udp-slow-start", "awkward", udp, "-", "binds its port 300 ms after its start"},
@@ -36,7 +39,11 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-fills-pool", "awkward", udp, "datagram.growth", "keeps a descriptor for each of its first 30 clients (strict)"},
 
     {"udp-beside-tcp", "awkward", tcp_and_udp, "-", "carries connections, too"},
+    {"udp-tells-client", "awkward", "udp-proxy,udp-proxy-both", "-", "tells the server of its client, by a PROXY header before each datagram"},
 
+    {"udp-never-rests", "trait", udp, "datagram.sizes", "computes without end, and drops datagrams of more than 1,500 bytes"},
+    {"udp-2500-at-most", "trait", udp, "datagram.sizes", "drops datagrams of more than 2,500 bytes"},
+    {"udp-9000-at-most", "trait", udp, "datagram.sizes", "drops datagrams of more than 9,000 bytes"},
     {"udp-1500-at-most", "trait", udp, "datagram.sizes", "drops datagrams of more than 1,500 bytes"},
     {"udp-no-empty", "trait", udp, "datagram.sizes", "drops datagrams without a byte"},
     {"udp-one-answer", "trait", udp, "datagram.answers", "carries one answer for each datagram of a client"},
@@ -114,6 +121,12 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-crashes-on-sigterm", "fault", udp, "datagram.stop", "crashes on SIGTERM while it has clients"},
     {"udp-ends-tcp", "fault", tcp_and_udp, "datagram.beside_tcp", "ends when a datagram was refused, with all connections"},
     {"udp-waits-for-tcp", "fault", tcp_and_udp, "datagram.beside_tcp", "carries no datagrams while there are connections"},
+    {"udp-tells-first-port", "fault", udp_proxy, "datagram.hello", "tells of every client the port of the first one"},
+    {"udp-tells-first-port-of-address", "fault", udp_proxy, "datagram.reuse", "tells of a client the address that its port had first"},
+    {"udp-tells-itself", "fault", udp_proxy, "datagram.hello", "tells of itself in place of its client"},
+    {"udp-tells-of-connection", "fault", udp_proxy, "datagram.hello", "says STREAM in its PROXY headers"},
+    {"udp-tells-once", "fault", udp_proxy, "datagram.hello", "tells of its client in the first datagram only"},
+    {"udp-tells-other-family", "fault", udp_proxy, "datagram.hello", "says IPv4 for IPv6, and IPv6 for IPv4, in its PROXY headers"},
     {"udp-status-3", "fault", udp, "datagram.stop", "ends with status 3 while it has clients (strict)"},
 });
 // clang-format on

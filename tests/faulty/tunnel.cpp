@@ -337,8 +337,8 @@ std::uint16_t port_of(std::string_view text) {
     if (const auto found = mode.find(via); found != std::string_view::npos) {
         settings.upstream = upstream_of(mode.substr(found + via.size()));
     }
-    if (mode == "udp") {
-        run_udp({settings.listen, settings.source, settings.target});
+    if (mode.starts_with("udp")) {
+        run_udp({settings.listen, settings.source, settings.target, mode == "udp-proxy"});
     }
     if (mode == "tcp-and-udp") {
         std::thread{[] {

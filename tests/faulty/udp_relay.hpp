@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@ struct UdpSettings {
     Endpoint listen;
     Endpoint source;
     Endpoint target;
+    /// Whether it puts a PROXY header before each datagram to the server.
+    bool tells_client = false;
 };
 
 inline bool operator==(const Endpoint& a, const Endpoint& b) {
@@ -244,6 +247,9 @@ private:
                                                          : 65536;
         const bool reads_all = is("udp-reads-all") || is("udp-reorders") || is("udp-merges") ||
                                is("udp-mixes-at-once") || is("udp-loses-bursts");
+        if (is("udp-loses-bursts")) {
+            sleep_for(2ms); // so that all of a burst is there
+        }
         std::string buffer(most, '\0');
         do {
             Word word;
@@ -312,11 +318,42 @@ private:
             renew(*client);
         }
         data = distorted(std::move(data));
+        if (settings_.tells_client && !(is("udp-tells-once") && client->datagrams > 1)) {
+            data = proxy_header(from) + data;
+        }
         to_server(*client, data);
         if ((is("udp-doubles-tenth") && total_ % 10 == 0) ||
             (is("udp-doubles-in-flood") && total_ % 50 == 0)) {
             to_server(*client, data);
         }
+    }
+
+    /// What tells the server of a client (PROXY protocol, version 2).
+    [[nodiscard]] std::string proxy_header(const Endpoint& client) {
+        auto told = client;
+        if (is("udp-tells-first-port")) {
+            told.set_port(clients_.front()->from.port());
+        }
+        if (is("udp-tells-first-port-of-address")) {
+            told = first_at_.emplace(client.port(), client).first->second;
+        }
+        if (is("udp-tells-itself")) {
+            told = settings_.listen;
+        }
+        std::string result{"\r\n\r\n\0\r\nQUIT\n\x21", 13};
+        const bool ipv6 = (client.family() == AF_INET6) != is("udp-tells-other-family");
+        result += static_cast<char>((ipv6 ? 0x20 : 0x10) | (is("udp-tells-of-connection") ? 1 : 2));
+        std::string addresses;
+        for (const auto* end : {&told, &settings_.listen}) {
+            auto packed = end->packed();
+            packed.resize(ipv6 ? 16 : 4);
+            addresses += packed;
+        }
+        for (const auto port : {told.port(), settings_.listen.port()}) {
+            addresses += static_cast<char>(port >> 8U);
+            addresses += static_cast<char>(port & 0xffU);
+        }
+        return result + '\0' + static_cast<char>(addresses.size()) + addresses;
     }
 
     /// Has the client another socket to the server; the old one may still bring an answer.
@@ -371,9 +408,15 @@ private:
         ++in_second_;
     }
 
+    [[nodiscard]] static bool is_too_large(const std::string& data) {
+        const bool takes_1500 = is("udp-1500-at-most") || is("udp-never-rests");
+        return (takes_1500 && data.size() > 1500) ||
+               (is("udp-2500-at-most") && data.size() > 2500) ||
+               (is("udp-9000-at-most") && data.size() > 9000);
+    }
+
     [[nodiscard]] bool is_word_lost(const UdpClient& client, const std::string& data) const {
-        return (is("udp-1500-at-most") && data.size() > 1500) ||
-               (is("udp-no-empty") && data.empty()) ||
+        return is_too_large(data) || (is("udp-no-empty") && data.empty()) ||
                (is("udp-loses-1473") && data.size() > 1472 && data.size() <= 2000) ||
                (is("udp-loses-one-byte") && data.size() == 1) ||
                (is("udp-loses-tenth") && total_ % 10 == 0) ||
@@ -439,8 +482,12 @@ private:
     void pass(UdpClient& client, const std::string& data) {
         const auto to = is_open() ? client.peer : Endpoint{};
         const bool is_first = client.datagrams == 1 && clients_.size() <= 6;
-        if (is("udp-late") || (is("udp-late-first") && is_first)) {
-            const auto pause = is("udp-late") ? 15ms : 200ms;
+        if (is("udp-late") || is("udp-late-250") || is("udp-late-350") ||
+            (is("udp-late-first") && is_first)) {
+            const auto pause = is("udp-late")       ? 15ms
+                               : is("udp-late-250") ? 250ms
+                               : is("udp-late-350") ? 350ms
+                                                    : 200ms;
             delayed_.push_back({Clock::now() + pause, client.server.get(), to, data});
             return;
         }
@@ -457,8 +504,8 @@ private:
     void send_delayed() {
         const auto now = Clock::now();
         for (auto& each : delayed_) {
-            if (each.due <= now) {
-                send(each.fd, each.data, each.to);
+            if (each.due <= now && send(each.fd, each.data, each.to) == ECONNREFUSED) {
+                send(each.fd, each.data, each.to); // the error was of an earlier one
             }
         }
         std::erase_if(delayed_, [&](const auto& each) { return each.due <= now; });
@@ -546,8 +593,7 @@ private:
         if (is("udp-never-answers") || (is("udp-loses-answers") && answers_ % 4 == 0) ||
             (is("udp-late-answers-lost") && Clock::now() - client.last > 300ms) ||
             (is_limited && client.answers_left-- <= 0) || client.is_deaf ||
-            (is("udp-no-empty") && data.empty()) ||
-            (is("udp-1500-at-most") && data.size() > 1500)) {
+            (is("udp-no-empty") && data.empty()) || is_too_large(data)) {
             return;
         }
         client.last = Clock::now();
@@ -583,6 +629,7 @@ private:
     Descriptor elsewhere_;
     std::vector<std::unique_ptr<UdpClient>> clients_;
     std::map<const UdpClient*, Endpoint> old_to_;
+    std::map<std::uint16_t, Endpoint> first_at_;
     std::vector<UdpDelayed> delayed_;
     std::string stale_;
     UdpClient* last_ = nullptr;
@@ -618,6 +665,9 @@ inline void on_udp_sigterm(int /*signal*/) {
     ::sigaction(SIGTERM, &action, nullptr);
     if (is("udp-slow-start")) {
         sleep_for(300ms);
+    }
+    if (is("udp-never-rests")) {
+        work_for_ever();
     }
     UdpRelay{std::move(settings)}.run();
 }

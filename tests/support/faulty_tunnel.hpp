@@ -1,9 +1,15 @@
 #pragma once
 
+#include <test_tunnel/handshakes/proxy_datagram.hpp>
+#include <test_tunnel/run/detail/proxy_layer.hpp>
+#include <test_tunnel/run/flow.hpp>
+#include <test_tunnel/run/pair_run.hpp>
 #include <test_tunnel/run/tunnel.hpp>
 
 #include <charconv>
 #include <csignal>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,7 +70,7 @@ public:
     }
 
     test_tunnel::Transports transports() const override {
-        const bool has_datagrams_only = mode_ == "udp" || mode_ == "associate";
+        const bool has_datagrams_only = mode_.starts_with("udp") || mode_ == "associate";
         return {.tcp = !has_datagrams_only, .udp = has_datagrams_only || mode_ == "tcp-and-udp"};
     }
 
@@ -99,6 +105,24 @@ public:
 
     std::optional<test_tunnel::ProxyVersion> server_header() const override {
         return mode_ == "proxy-both" ? std::optional{test_tunnel::ProxyVersion::v2} : std::nullopt;
+    }
+
+    test_tunnel::Flow open_flow(test_tunnel::PairRun& run) override {
+        auto flow = TestTunnel::open_flow(run);
+        if (mode_ == "udp-proxy-both") {
+            flow.layer = std::make_shared<test_tunnel::detail::ProxyFlowLayer>(flow.client.local(),
+                                                                               flow.relay);
+        }
+        return flow;
+    }
+
+    std::optional<test_tunnel::Endpoint> open_datagram(std::string& payload) override {
+        if (!mode_.starts_with("udp-proxy")) {
+            return TestTunnel::open_datagram(payload);
+        }
+        auto read = test_tunnel::read_proxy_datagram(payload);
+        payload = std::move(read.data);
+        return read.source;
     }
 
     test_tunnel::Protocol protocol() const override {
