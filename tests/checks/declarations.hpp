@@ -124,16 +124,20 @@ inline std::vector<Declaration> better_than_declared() {
                                      {"stops_connections=false", "stops_connections"}}) {
         add("udp", "standard", declaration, better);
     }
-    for (const auto& [declaration, behaviour] : std::initializer_list<Line>{
-             {"datagram_size=2500", "udp-2500-at-most"},
-             {"datagram_size=9000", "udp-9000-at-most"},
-             {"datagram_size=1500 busy_polls=true", "udp-never-rests"}}) {
+    for (const auto& [declaration, behaviour] :
+         std::initializer_list<Line>{{"datagram_size=2500", "udp-2500-at-most"},
+                                     {"datagram_size=9000", "udp-9000-at-most"},
+                                     {"datagram_size=1500 busy_polls=true", "udp-never-rests"}}) {
         result.push_back({.declaration = declaration, .behaviour = behaviour, .mode = "udp"});
     }
     result.push_back({.declaration = "datagram_size=1500",
                       .behaviour = "udp-2500-at-most",
                       .mode = "udp",
                       .better = "datagram_size"});
+    result.push_back({.declaration = "idle_timeout=2500ms",
+                      .behaviour = "association-ends-silent",
+                      .mode = "associate",
+                      .level = "strict"});
     add("socks5", "strict", "early_data=with_request", "early_data");
     add("associate", "standard", "drops_strangers=false", "drops_strangers");
     add("associate", "standard", "ends_associations=false", "ends_associations");

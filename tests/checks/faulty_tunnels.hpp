@@ -29,6 +29,9 @@ inline test_tunnel::Traits declared_for(std::string_view behaviour, std::string_
     if (behaviour == "wrong-source") {
         traits.binds_source = false; // demanded unless it is declared
     }
+    if (behaviour == "association-one-at-a-time") {
+        traits.concurrent = false; // of two associations, the second would wait for ever
+    }
     return traits;
 }
 

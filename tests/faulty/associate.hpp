@@ -52,6 +52,9 @@ public:
             relay_ = datagram_socket(relay_at_);
             relay_at_.set_port(local_endpoint(relay_.get()).port());
         }
+        if (is("association-everywhere")) {
+            everywhere_ = datagram_socket_everywhere(relay_at_, relay_.get());
+        }
         told_relay_ = listen;
         told_relay_.set_port(relay_at_.port());
     }
@@ -201,7 +204,8 @@ private:
 
     /// Waits for something to happen, and deals with it.
     void look() {
-        std::vector<pollfd> ready{{control_.get(), POLLIN, 0}, {relay_.get(), POLLIN, 0}};
+        std::vector<pollfd> ready{
+            {control_.get(), POLLIN, 0}, {relay_.get(), POLLIN, 0}, {everywhere_.get(), POLLIN, 0}};
         for (const auto& [name, socket] : outgoing_) {
             ready.push_back({socket.get(), POLLIN, 0});
         }
@@ -212,8 +216,11 @@ private:
         if (is("association-short-session")) {
             timeout = 2000;
         }
+        if (is("association-ends-silent")) {
+            timeout = 2500;
+        }
         if (::poll(ready.data(), ready.size(), timeout) == 0) {
-            is_over_ = is_over_ || is("association-ends-idle");
+            is_over_ = is_over_ || is("association-ends-idle") || is("association-ends-silent");
             if (is("association-short-session")) {
                 outgoing_.clear();
             }
@@ -222,12 +229,15 @@ private:
         if (ready[0].revents != 0) {
             look_at_control();
         }
-        if (ready[1].revents != 0) {
-            if (const auto datagram = receive_datagram(relay_.get())) {
+        for (const auto& [fd, events, happened] : {ready[1], ready[2]}) {
+            if (happened == 0) {
+                continue;
+            }
+            if (const auto datagram = receive_datagram(fd)) {
                 take(*datagram);
             }
         }
-        for (auto entry = ready.begin() + 2; entry != ready.end(); ++entry) {
+        for (auto entry = ready.begin() + 3; entry != ready.end(); ++entry) {
             if (entry->revents != 0) {
                 take_answer(entry->fd);
             }
@@ -236,11 +246,13 @@ private:
 
     void look_at_control() {
         char data[4096];
-        if (::recv(control_.get(), data, sizeof data, 0) > 0) {
+        const auto count = ::recv(control_.get(), data, sizeof data, 0);
+        if (count > 0) {
             return; // nothing that it could say has a meaning
         }
         control_.close();
-        if (is("association-outlives-control")) {
+        if (is("association-outlives-control") ||
+            (is("association-outlives-reset") && count == -1)) {
             end_ = Clock::now() + 20s;
         } else if (is("association-answers-on")) {
             end_ = Clock::now() + 20s;
@@ -334,7 +346,9 @@ private:
             sleep_for(300ms);
         }
         is_first_ = false;
-        send_datagram(outgoing_to(target).get(), request.data, target);
+        if (!send_datagram(outgoing_to(target).get(), request.data, target)) {
+            is_deaf_ = is_deaf_ || is("association-dies-of-failed-send");
+        }
     }
 
     static void repeat_for_ever(int socket, const std::string& data, const Endpoint& target) {
@@ -393,6 +407,7 @@ private:
     Endpoint relay_at_;
     Endpoint told_relay_;
     Descriptor relay_;
+    Descriptor everywhere_;
     std::map<std::string, Descriptor> outgoing_;
     /// Where the client's last datagram came from.
     std::optional<Endpoint> client_;

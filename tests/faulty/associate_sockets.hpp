@@ -30,6 +30,24 @@ struct SharedRelay {
 
 inline SharedRelay shared_relay;
 
+/// Whether it was sent.
+inline bool send_datagram(int fd, const std::string& data, const Endpoint& to) {
+    return ::sendto(fd, data.data(), data.size(), MSG_NOSIGNAL, to.address(), to.length) != -1;
+}
+
+/// Has a port on all addresses, beside the socket that has it on one of them.
+inline Descriptor datagram_socket_everywhere(const Endpoint& beside, int beside_fd) {
+    set_option(beside_fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    Descriptor result{checked(::socket(beside.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
+    if (beside.family() == AF_INET6) {
+        set_option(result.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
+    set_option(result.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    const auto any = any_address(beside.family(), beside.port());
+    checked(::bind(result.get(), any.address(), any.length), "bind");
+    return result;
+}
+
 inline Descriptor datagram_socket(const Endpoint& at) {
     Descriptor result{checked(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket")};
     if (at.family() == AF_INET6) {
@@ -58,8 +76,4 @@ inline std::optional<ReceivedDatagram> receive_datagram(int fd) {
     }
     result.data.resize(static_cast<std::size_t>(count));
     return result;
-}
-
-inline void send_datagram(int fd, const std::string& data, const Endpoint& to) {
-    ::sendto(fd, data.data(), data.size(), MSG_NOSIGNAL, to.address(), to.length);
 }

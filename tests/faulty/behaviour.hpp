@@ -5,16 +5,17 @@
 // associate (SOCKS5 with UDP ASSOCIATE, which relays to any target), first-half and second-half (as
 // forward, two of a chain), socks5, socks4 or connect (HTTP); udp carries datagrams, tcp-and-udp
 // both; udp-proxy puts a header of the PROXY protocol before each datagram to the server, and
-// udp-proxy-both is sent one by its clients, which it passes on; socks5-password and connect-password want the user "user" with the password "password".
-// proxy-v1 and proxy-v2 (as forward) expect a PROXY header first, and so does proxy-both, which
-// sends one of version 2 to the server. socks5-bind serves BIND, too. A client may ask for any
-// target of the same family. via-socks5, via-socks4 and via-connect, and those with -password, are
-// as forward, but the target is asked for at an upstream proxy, of which FAULTY_TUNNEL_UPSTREAM
-// says where it is: "ADDRESS PORT"; so are connect-via-connect and socks5-via-socks5, of which the
-// first word is the handshake with the client. FAULTY_TUNNEL_PROXY says with which header of the
-// PROXY protocol the server's connections begin: true, wrong-port, wrong-address, unknown, garbage,
-// half or silence. On SIGHUP it reloads, which means nothing to most; FAULTY_TUNNEL_REPLACES is the
-// number of a process of which it takes the place.
+// udp-proxy-both is sent one by its clients, which it passes on; socks5-password and
+// connect-password want the user "user" with the password "password". proxy-v1 and proxy-v2 (as
+// forward) expect a PROXY header first, and so does proxy-both, which sends one of version 2 to the
+// server. socks5-bind serves BIND, too. A client may ask for any target of the same family.
+// via-socks5, via-socks4 and via-connect, and those with -password, are as forward, but the target
+// is asked for at an upstream proxy, of which FAULTY_TUNNEL_UPSTREAM says where it is: "ADDRESS
+// PORT"; so are connect-via-connect and socks5-via-socks5, of which the first word is the handshake
+// with the client. FAULTY_TUNNEL_PROXY says with which header of the PROXY protocol the server's
+// connections begin: true, wrong-port, wrong-address, unknown, garbage, half or silence. On SIGHUP
+// it reloads, which means nothing to most; FAULTY_TUNNEL_REPLACES is the number of a process of
+// which it takes the place.
 
 #pragma once
 

@@ -22,7 +22,11 @@ inline constexpr auto associate_behaviours = std::to_array<Behaviour>({
     {"association-restricted", "awkward", associating, "-", "relays answers only from targets that the client has sent to"},
     {"association-late-end", "awkward", associating, "-", "relays for 100 ms when the association's connection has ended"},
     {"association-ends-on-nonsense", "awkward", associating, "-", "ends an association by which a malformed datagram has come"},
+    {"association-one-at-a-time", "awkward", associating, "-", "serves one association at a time"},
+    {"association-ends-silent", "awkward", associating, "associate.end", "ends an association that has been silent for 2.5 s"},
     {"association-socket-each", "awkward", associating, "-", "sends to each target from a port of its own, until the association ends"},
+
+    {"association-everywhere", "trait", associating, "datagram.binding", "relays at all addresses, and answers from the one that it has told"},
 
     {"association-refused", "fault", associating, "datagram.hello", "has no UDP ASSOCIATE"},
     {"association-silent", "fault", associating, "datagram.hello", "relays no answer"},
@@ -47,11 +51,14 @@ inline constexpr auto associate_behaviours = std::to_array<Behaviour>({
     {"association-keeps-target", "fault", associating, "associate.targets", "relays all that an association's client sends to its first target"},
     {"association-mixes-answers", "fault", associating, "associate.targets", "names in the header of an answer the target that was sent to last"},
     {"association-repeats", "fault", associating, "associate.targets", "loses the first datagram to each further target, and sends the next one every 50 ms"},
+    {"association-dies-of-failed-send", "fault", associating, "associate.targets", "relays nothing more when something could not be sent"},
     {"association-knows-no-names", "fault", associating, "associate.targets", "resolves no names in the headers of datagrams (strict)"},
 
     {"association-closes-control", "fault", associating, "associate.end", "ends the connection of TCP as soon as it has granted an association"},
     {"association-outlives-control", "fault", associating, "associate.end", "relays on when the association's connection has ended"},
     {"association-answers-on", "fault", associating, "associate.end", "relays answers when the association's connection has ended"},
+    {"association-outlives-reset", "fault", associating, "associate.end", "relays on when the association's connection was reset (strict)"},
+    {"association-leaves-child", "fault", associating, "datagram.stop", "leaves a process behind on SIGTERM that has the relay's port (strict)"},
     {"association-ends-idle", "fault", associating, "associate.end", "ends an association that has been silent for 100 ms"},
     {"association-end-ends-all", "fault", associating, "associate.end", "ends all associations with the first one that ends"},
 

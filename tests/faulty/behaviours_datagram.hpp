@@ -8,7 +8,8 @@
 
 inline constexpr std::string_view udp = "udp";
 inline constexpr std::string_view tcp_and_udp = "tcp-and-udp";
-inline constexpr std::string_view udp_proxy = "udp-proxy"; // a PROXY header before each datagram to the server
+inline constexpr std::string_view udp_proxy =
+    "udp-proxy"; // a PROXY header before each datagram to the server
 
 // One line each, however long.
 // clang-format off
@@ -38,6 +39,7 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-gives-up-first", "awkward", udp, "-", "forgets the oldest client when there are 512"},
     {"udp-fills-pool", "awkward", udp, "datagram.growth", "keeps a descriptor for each of its first 30 clients (strict)"},
 
+    {"udp-asks-others", "awkward", udp, "-", "has a socket that is connected to a resolver, and one by which it has sent to a log"},
     {"udp-beside-tcp", "awkward", tcp_and_udp, "-", "carries connections, too"},
     {"udp-tells-client", "awkward", "udp-proxy,udp-proxy-both", "-", "tells the server of its client, by a PROXY header before each datagram"},
 
@@ -48,10 +50,11 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-no-empty", "trait", udp, "datagram.sizes", "drops datagrams without a byte"},
     {"udp-one-answer", "trait", udp, "datagram.answers", "carries one answer for each datagram of a client"},
     {"udp-new-source", "trait", udp, "datagram.source", "sends each datagram to the server from a new port"},
-    {"udp-wildcard", "trait", udp, "datagram.binding", "binds its port on all addresses"},
+    {"udp-wildcard", "trait", udp, "datagram.binding", "binds its port on all addresses, and serves there"},
     {"udp-leaves-child", "trait", udp, "datagram.stop", "leaves a process behind on SIGTERM that has its port"},
 
     {"udp-everywhere", "fault", udp, "datagram.binding", "binds its port on all addresses, too (strict)"},
+    {"udp-second-port", "fault", udp, "datagram.binding", "binds a second port (strict)"},
     {"udp-clips-8192", "fault", udp, "datagram.sizes", "reads no more than 8,192 bytes of a datagram"},
     {"udp-clips-65000", "fault", udp, "datagram.sizes", "reads no more than 65,000 bytes of a datagram"},
     {"udp-clips-answers", "fault", udp, "datagram.sizes", "reads no more than 2,048 bytes of an answer"},
@@ -116,6 +119,9 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-leaks-descriptors", "fault", udp, "datagram.growth", "keeps a descriptor for one datagram in four (strict)"},
     {"udp-leaks-memory", "fault", udp, "datagram.growth", "keeps 8 KiB for each datagram (strict)"},
     {"udp-stops-in-flood", "fault", udp, "datagram.flood", "stops after 300 datagrams (strict)"},
+    {"udp-loses-when-busy", "fault", udp, "datagram.flood", "loses one datagram in ten when 200 have come in a second (strict)"},
+    {"udp-300-a-second", "fault", udp, "datagram.flood", "carries no more than 300 datagrams in a second (strict)"},
+    {"udp-before-tcp", "fault", tcp_and_udp, "datagram.flood", "carries nothing on connections while datagrams flood in (strict)"},
     {"udp-doubles-in-flood", "fault", udp, "datagram.flood", "sends one datagram in 50 twice (strict)"},
     {"udp-ignores-sigterm", "fault", udp, "datagram.stop", "ignores SIGTERM while it has clients"},
     {"udp-crashes-on-sigterm", "fault", udp, "datagram.stop", "crashes on SIGTERM while it has clients"},

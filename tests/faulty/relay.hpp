@@ -171,6 +171,10 @@ inline int Relay::timeout() const {
 }
 
 inline void Relay::advance(const std::array<pollfd, 2>& ready) {
+    if (is("udp-before-tcp") && Clock::now().time_since_epoch().count() < process.flooded_until) {
+        sleep_for(1ms);
+        return;
+    }
     follow_the_clock();
     if (is_finished_ || is_frozen_ || lost_ != nullptr || must_wait()) {
         return;

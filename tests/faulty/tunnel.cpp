@@ -58,7 +58,8 @@ void on_sigterm(int /*signal*/) {
     if (is("crashes-on-sigterm") || (is("crashes-when-stopped-busy") && is_busy)) {
         crash();
     }
-    if (is("child-keeps-port") || (is("leaves-port-when-busy") && is_busy)) {
+    if (is("child-keeps-port") || is("association-leaves-child") ||
+        (is("leaves-port-when-busy") && is_busy)) {
         leave_child();
     }
     if (is("slow-stop")) {
@@ -272,7 +273,7 @@ Descriptor accept_client(const Descriptor& listener) {
             serve(std::move(client), settings);
             ::_exit(0);
         }
-        if (is("one-at-a-time")) {
+        if (is("one-at-a-time") || is("association-one-at-a-time")) {
             serve(std::move(client), settings);
         } else if (is("forks") || is("child-serves-on")) {
             serve_in_child(std::move(client), listener, settings);

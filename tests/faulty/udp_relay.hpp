@@ -66,6 +66,7 @@ public:
             for (const auto& client : clients_) {
                 fds.push_back({client->server.get(), POLLIN, 0});
             }
+            fds.push_back({is("udp-wildcard") ? elsewhere_.get() : -1, POLLIN, 0});
             ::poll(fds.data(), fds.size(), timeout());
             if (is("udp-hangs")) {
                 hang();
@@ -74,13 +75,16 @@ public:
                 sleep_for(1ms);
             }
             send_delayed();
-            for (std::size_t i = 1; i < fds.size(); ++i) {
+            for (std::size_t i = 1; i + 1 < fds.size(); ++i) {
                 if (fds[i].revents != 0) {
                     take_answers(*clients_[i - 1]);
                 }
             }
             if (fds[0].revents != 0) {
-                take_words();
+                take_words(listener_);
+            }
+            if (fds.back().revents != 0) {
+                take_words(elsewhere_);
             }
             forget_silent();
         }
@@ -117,6 +121,20 @@ private:
         }
         if (is("udp-never-binds")) {
             hang();
+        }
+        if (is("udp-second-port")) {
+            elsewhere_ = udp_socket(at.family());
+            auto second = at;
+            second.set_port(static_cast<std::uint16_t>(at.port() + 1000));
+            checked(::bind(elsewhere_.get(), second.address(), second.length), "bind");
+        }
+        if (is("udp-asks-others")) {
+            auto resolver = at;
+            resolver.set_port(53);
+            resolver_ = udp_socket(at.family());
+            checked(::connect(resolver_.get(), resolver.address(), resolver.length), "connect");
+            elsewhere_ = udp_socket(at.family());
+            send(elsewhere_.get(), "it has started", resolver);
         }
         checked(::bind(listener_.get(), at.address(), at.length), "bind");
         if (is("udp-stops-when-client-gone")) {
@@ -236,7 +254,7 @@ private:
         return &made;
     }
 
-    void take_words() {
+    void take_words(const Descriptor& from) {
         struct Word {
             Endpoint from;
             std::string data;
@@ -254,8 +272,8 @@ private:
         do {
             Word word;
             word.from.length = sizeof word.from.storage;
-            const auto size = ::recvfrom(listener_.get(), buffer.data(), most, 0,
-                                         word.from.address(), &word.from.length);
+            const auto size = ::recvfrom(from.get(), buffer.data(), most, 0, word.from.address(),
+                                         &word.from.length);
             if (size == -1) {
                 if (errno != EAGAIN && is("udp-stops-when-client-gone")) {
                     hang();
@@ -406,6 +424,9 @@ private:
             in_second_ = 0;
         }
         ++in_second_;
+        if (is("udp-before-tcp") && in_second_ > 200) {
+            process.flooded_until = (now + 200ms).time_since_epoch().count();
+        }
     }
 
     [[nodiscard]] static bool is_too_large(const std::string& data) {
@@ -423,6 +444,8 @@ private:
                (is("udp-loses-first") && client.datagrams == 1) ||
                (is("udp-loses-second") && client.datagrams == 2) ||
                (is("udp-stops-after-answer") && client.unanswered > 8) ||
+               (is("udp-loses-when-busy") && in_second_ > 200 && total_ % 10 == 0) ||
+               (is("udp-300-a-second") && in_second_ > 300) ||
                (is("udp-loses-in-flood") && in_second_ > 500 && total_ % 1000 == 0) ||
                client.is_deaf;
     }
@@ -627,6 +650,7 @@ private:
     UdpSettings settings_;
     Descriptor listener_;
     Descriptor elsewhere_;
+    Descriptor resolver_;
     std::vector<std::unique_ptr<UdpClient>> clients_;
     std::map<const UdpClient*, Endpoint> old_to_;
     std::map<std::uint16_t, Endpoint> first_at_;

@@ -34,6 +34,10 @@ std::optional<std::vector<UdpSocket>> udp_sockets();
 /// that is unknown.
 std::optional<std::vector<UdpSocket>> udp_sockets_at(const Endpoint& endpoint);
 
+/// Whether the system gives such a port to a socket that is bound to none when it sends: who has it
+/// need not be meant to receive anything but answers. False where that is unknown.
+bool is_given_to_senders(std::uint16_t port);
+
 } // namespace test_tunnel
 
 #if TEST_TUNNEL_DEFINES

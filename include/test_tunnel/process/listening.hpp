@@ -36,6 +36,11 @@ OwnListeners own_listeners(const Server& tool);
 /// may not look counts as the tool's. Nothing where the system can't tell (on all but Linux).
 std::optional<bool> receives_at(const Server& tool, const Endpoint& endpoint);
 
+/// Returns where the tool takes datagrams from anybody besides `wanted`: by other ports than those
+/// that the system gives to whoever just sends. Empty where the system can't tell (on all but
+/// Linux), and for a tool of several processes, which may listen for each other.
+std::vector<Endpoint> receives_elsewhere(const Server& tool, const Endpoint& wanted);
+
 /// Throws Unexpected where a process that is not the tool's has the UDP port of `wanted`, and the
 /// tool does not receive there itself, as far as the system tells.
 void require_own_receiver(const Server& tool, const Endpoint& wanted);

@@ -55,6 +55,10 @@ public:
     /// port of its own, unless `open_flow` was told another place.
     [[nodiscard]] Endpoint client_of_flow();
 
+    /// Where a forwarder took datagrams from anybody, besides where it was told to, when it ran but
+    /// no client had come yet. Later on it may have sockets by which it sends.
+    [[nodiscard]] const std::vector<Endpoint>& other_receivers();
+
     /// One flow through the tunnel: after a word from the client to the server and one back, so
     /// that it is known, and verified, from where the server sees it come. Throws as `open_flow`
     /// does.

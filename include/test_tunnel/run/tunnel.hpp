@@ -255,18 +255,18 @@ private:
 #if TEST_TUNNEL_DEFINES
 // The one include that runs up, to a room above this one: `TestTunnel::checks` returns the
 // library's checks by default, and these are functions that use a PairRun.
-#include "test_tunnel/checks/all.ipp"            // IWYU pragma: export
-#include "test_tunnel/run/detail/connecting.ipp" // IWYU pragma: export
-#include "test_tunnel/run/detail/finding.ipp"    // IWYU pragma: export
-#include "test_tunnel/run/detail/flow.ipp"       // IWYU pragma: export
+#include "test_tunnel/checks/all.ipp"               // IWYU pragma: export
+#include "test_tunnel/run/detail/connecting.ipp"    // IWYU pragma: export
+#include "test_tunnel/run/detail/finding.ipp"       // IWYU pragma: export
+#include "test_tunnel/run/detail/flow.ipp"          // IWYU pragma: export
 #include "test_tunnel/run/detail/flow_carrying.ipp" // IWYU pragma: export
-#include "test_tunnel/run/detail/opening.ipp"    // IWYU pragma: export
-#include "test_tunnel/run/detail/pair_run.ipp"   // IWYU pragma: export
-#include "test_tunnel/run/detail/pair_test.ipp"  // IWYU pragma: export
-#include "test_tunnel/run/detail/rounds.ipp"     // IWYU pragma: export
-#include "test_tunnel/run/detail/soaking.ipp"    // IWYU pragma: export
-#include "test_tunnel/run/detail/talking.ipp"    // IWYU pragma: export
-#include "test_tunnel/run/detail/tunnel.ipp"     // IWYU pragma: export
-#include "test_tunnel/run/detail/upstream.ipp"   // IWYU pragma: export
-#include "test_tunnel/run/detail/workers.ipp"    // IWYU pragma: export
+#include "test_tunnel/run/detail/opening.ipp"       // IWYU pragma: export
+#include "test_tunnel/run/detail/pair_run.ipp"      // IWYU pragma: export
+#include "test_tunnel/run/detail/pair_test.ipp"     // IWYU pragma: export
+#include "test_tunnel/run/detail/rounds.ipp"        // IWYU pragma: export
+#include "test_tunnel/run/detail/soaking.ipp"       // IWYU pragma: export
+#include "test_tunnel/run/detail/talking.ipp"       // IWYU pragma: export
+#include "test_tunnel/run/detail/tunnel.ipp"        // IWYU pragma: export
+#include "test_tunnel/run/detail/upstream.ipp"      // IWYU pragma: export
+#include "test_tunnel/run/detail/workers.ipp"       // IWYU pragma: export
 #endif

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
-#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +9,7 @@
 
 #include "test_tunnel/checks/detail/associations.hpp"
 #include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/process/detail/settle.hpp"
 
 namespace test_tunnel::check {
 
@@ -49,11 +50,16 @@ inline bool is_answered(PairRun& run, Flow& ended, Words& words) {
 
 /// Waits until nothing more is relayed in this direction, and returns whether that has come.
 template <typename Try>
-bool comes_to_an_end(Try is_still_carried) {
+bool comes_to_an_end(PairRun& run, Try is_still_carried) {
     const auto deadline = Deadline::after(EndOfAssociation::longest);
-    for (int quiet = 0; quiet < EndOfAssociation::quiet_rounds;) {
+    for (int quiet = 0;;) {
+        if (quiet == EndOfAssociation::quiet_rounds) { // or has it got no CPU?
+            detail::wait_until_idle(run.tool(), std::chrono::milliseconds{250});
+        }
         if (!is_still_carried()) {
-            ++quiet;
+            if (quiet++ == EndOfAssociation::quiet_rounds) {
+                return true;
+            }
             continue;
         }
         quiet = 0;
@@ -61,15 +67,17 @@ bool comes_to_an_end(Try is_still_carried) {
             return false;
         }
     }
-    return true;
 }
 
 /// Demands that an association goes on while nobody says anything, as its connection does.
 inline void stay_associated(PairRun& run, Flow& flow) {
     run.step("silence", "the tool leaves the association's connection open, and says nothing on it",
              Party::tool, Party::client);
-    constexpr Duration silence = std::chrono::seconds{3};
-    run.require_silence({&*flow.control}, run.wait(silence));
+    Duration silence = run.wait(std::chrono::seconds{3});
+    for (const auto& limit : {run.traits().flow_timeout, run.traits().idle_timeout}) {
+        silence = std::min(silence, limit.value_or(2 * silence) / 2);
+    }
+    run.require_silence({&*flow.control}, silence);
     run.step("after silence", "what the client says after a while of silence arrives",
              Party::client, Party::server);
     Words words{run};
@@ -79,26 +87,19 @@ inline void stay_associated(PairRun& run, Flow& flow) {
     run.require_silence({&*flow.control});
 }
 
-/// Ends an association by closing its connection; another one goes on.
-inline void end_association(PairRun& run) {
-    need_associations(run);
-    std::optional<Flow> flow{run.flow()};
-    stay_associated(run, *flow);
-    std::optional<Flow> other;
-    if (run.traits().concurrent != false) {
-        other.emplace(run.flow());
-        if (other->relay == flow->relay) {
-            // At a port that they share, a tool may know clients by their addresses: then this one
-            // has to be alone, and no other is to be left from the checks before.
-            other.reset();
-            flow.reset();
-            run.kill_after_check();
-            run.settle();
-            flow.emplace(run.flow());
-        }
+/// How a client ends the connection of its association.
+enum class AssociationEnding { close, reset };
+
+/// Ends an association, and returns whether nothing more of it is relayed. `other` is another
+/// client, if there is one. Throws Unexpected where that is not declared.
+inline bool ends_with_connection(PairRun& run, Flow& flow, Flow* other, AssociationEnding ending,
+                                 Words& words) {
+    const std::string_view what = ending == AssociationEnding::close ? "closed" : "reset";
+    if (ending == AssociationEnding::close) {
+        flow.control->close();
+    } else {
+        flow.control->reset();
     }
-    Words words{run};
-    flow->control->close();
     const auto demand_end = [&](bool has_ended, std::string_view way) {
         if (!has_ended && run.traits().ends_associations != false) {
             throw Unexpected{
@@ -111,20 +112,59 @@ inline void end_association(PairRun& run) {
         return has_ended;
     };
     run.step("the end",
-             "soon after the client has closed the association's connection, nothing more is "
-             "relayed to the server (RFC 1928 §6)",
+             fmt::format("soon after the client has {} the association's connection, nothing more "
+                         "is relayed to the server (RFC 1928 §6)",
+                         what),
              Party::client, Party::server);
-    bool ends = demand_end(
-        comes_to_an_end([&] { return is_relayed(run, *flow, other ? &*other : nullptr, words); }),
-        "what comes from the client's port");
-    const bool is_own_source = !other || other->source != flow->source;
+    bool ends =
+        demand_end(comes_to_an_end(run, [&] { return is_relayed(run, flow, other, words); }),
+                   "what comes from the client's port");
+    const bool is_own_source = other == nullptr || other->source != flow.source;
     if (ends && is_own_source) {
         run.step("no answers",
-                 "soon after the client has closed the association's connection, no answer is "
-                 "relayed to it (RFC 1928 §6)",
+                 fmt::format("soon after the client has {} the association's connection, no answer "
+                             "is relayed to it (RFC 1928 §6)",
+                             what),
                  Party::server, Party::client);
-        ends = demand_end(comes_to_an_end([&] { return is_answered(run, *flow, words); }),
+        ends = demand_end(comes_to_an_end(run, [&] { return is_answered(run, flow, words); }),
                           "what comes from the server");
+    }
+    return ends;
+}
+
+/// Ends an association by closing its connection, and at `strict` one more by a reset; another one
+/// goes on.
+inline void end_association(PairRun& run) {
+    need_associations(run);
+    std::optional<Flow> flow{run.flow()};
+    stay_associated(run, *flow);
+    std::optional<Flow> other;
+    const bool is_alone = run.traits().concurrent == false;
+    const auto start_anew = [&] {
+        other.reset();
+        flow.reset();
+        run.kill_after_check();
+        run.settle();
+        flow.emplace(run.flow());
+    };
+    if (!is_alone) {
+        other.emplace(run.flow());
+        if (other->relay == flow->relay) {
+            // At a port that they share, a tool may know clients by their addresses: then this one
+            // has to be alone, and no other is to be left from the checks before.
+            start_anew();
+        }
+    }
+    Words words{run};
+    auto* const beside = other ? &*other : nullptr;
+    bool ends = ends_with_connection(run, *flow, beside, AssociationEnding::close, words);
+    if (ends && run.strict()) {
+        if (beside == nullptr) {
+            start_anew();
+        } else {
+            flow.emplace(run.flow());
+        }
+        ends = ends_with_connection(run, *flow, beside, AssociationEnding::reset, words);
     }
     run.judge(trait::ends_associations, ends);
     if (!ends) {

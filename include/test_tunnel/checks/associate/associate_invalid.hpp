@@ -44,7 +44,7 @@ inline std::vector<Malformed> malformed_datagrams(const std::string& good, std::
 /// Whether a client that has sent a malformed datagram is served after that, as it need not be.
 inline bool is_still_served(PairRun& run, Flow& flow, Words& words, std::string_view what) {
     using namespace std::chrono_literals;
-    if (has_news(flow)) {
+    if (has_news(run, flow)) {
         return false;
     }
     run.step("sense",

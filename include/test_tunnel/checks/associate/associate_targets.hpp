@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "test_tunnel/checks/detail/associations.hpp"
+#include "test_tunnel/checks/detail/unsendable_targets.hpp"
 #include "test_tunnel/config/trait_table.hpp"
 #include "test_tunnel/discovery/addresses.hpp"
 #include "test_tunnel/discovery/bind.hpp"
@@ -66,8 +67,7 @@ inline std::vector<AssociationTarget> target_of_other_family(PairRun& run) {
     std::vector<AssociationTarget> result;
     for (const auto& other : get_addresses(run.config())) {
         if (other.family() != run.pair().svc_listen.address.family() && !other.is_link_local()) {
-            result.push_back(
-                {.server = bind_supervised(run, {other, 0}), .is_demanded = false});
+            result.push_back({.server = bind_supervised(run, {other, 0}), .is_demanded = false});
             break;
         }
     }
@@ -230,6 +230,16 @@ inline void talk_with_several(PairRun& run) {
              Party::client, Party::server);
     demand_only(run, flow, words.next());
     demand_answer(run, flow, words.next());
+    for (const auto& target : unsendable_targets(run.pair().svc_listen.listen().address)) {
+        flow.send(words.next(), target);
+        run.step("a target without a way",
+                 fmt::format("after a datagram for {}, which can't be sent, what the client sends "
+                             "to the first target arrives",
+                             target),
+                 Party::client, Party::server);
+        demand_only(run, flow, words.next());
+        demand_answer(run, flow, words.next());
+    }
     if (knows_names) {
         run.judge(trait::resolves_names, *knows_names, "targets of datagrams by name");
     }

@@ -43,8 +43,8 @@ inline bool arrives_whole(PairRun& run, Flow& flow, Party speaker, std::string_v
                           Duration patience) {
     auto wait = run.begin_wait(patience);
     const bool is_up = speaker == Party::client;
-    while (const auto came = is_up ? run.receive_at_server(wait)
-                                   : run.receive_at_client(flow, wait)) {
+    while (const auto came =
+               is_up ? run.receive_at_server(wait) : run.receive_at_client(flow, wait)) {
         if (came->data == payload) {
             if (is_up) {
                 run.take_source(flow, *came);

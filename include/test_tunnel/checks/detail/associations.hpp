@@ -15,9 +15,9 @@
 #include "test_tunnel/base/text.hpp"
 #include "test_tunnel/config/traits.hpp"
 #include "test_tunnel/discovery/bind.hpp"
-#include "test_tunnel/net/datagram_socket.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
 #include "test_tunnel/handshakes/socks5_udp.hpp"
+#include "test_tunnel/net/datagram_socket.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
@@ -42,8 +42,8 @@ inline void need_several_associations(PairRun& run) {
     }
 }
 
-/// One more socket of the server's, at `endpoint`: a wait for it looks after the tool, and ends with
-/// the check's time.
+/// One more socket of the server's, at `endpoint`: a wait for it looks after the tool, and ends
+/// with the check's time.
 inline DatagramSocket bind_supervised(PairRun& run, const Endpoint& endpoint) {
     auto result = bind_datagrams_to(run.config(), endpoint);
     result.supervise(run.supervisor());
@@ -110,9 +110,8 @@ inline void demand_answer(PairRun& run, Flow& flow, const std::string& word) {
 }
 
 /// Whether something has come, or has ended, on the connection of a flow.
-inline bool has_news(Flow& flow) {
-    SocketEvent event = flow.control->event(POLLIN);
-    return wait_for(std::span{&event, 1}, Deadline::now(), nullptr, "the end of the association");
+inline bool has_news(PairRun& run, Flow& flow) {
+    return run.wait_for(flow.control->event(POLLIN), Deadline::now(), "the end of the association");
 }
 
 } // namespace test_tunnel::check

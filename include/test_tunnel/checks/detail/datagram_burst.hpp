@@ -120,10 +120,9 @@ private:
     enum class Copies { one, each };
 
     [[nodiscard]] std::size_t missing(Copies copies) const {
-        return static_cast<std::size_t>(
-            std::count_if(items_.begin(), items_.end(), [&](const Item& item) {
-                return item.came < (copies == Copies::one ? 1 : item.sent);
-            }));
+        return static_cast<std::size_t>(std::count_if(
+            items_.begin(), items_.end(),
+            [&](const Item& item) { return item.came < (copies == Copies::one ? 1 : item.sent); }));
     }
 
     [[nodiscard]] const Item& first_missing() const {

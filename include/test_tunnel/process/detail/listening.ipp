@@ -54,6 +54,23 @@ TEST_TUNNEL_INLINE std::optional<bool> receives_at(const Server& tool, const End
     return detail::receives_udp(tool.processes(), endpoint);
 }
 
+TEST_TUNNEL_INLINE std::vector<Endpoint> receives_elsewhere(const Server& tool,
+                                                            const Endpoint& wanted) {
+    const auto sockets = udp_sockets();
+    if (!sockets || tool.processes().size() > 1) {
+        return {};
+    }
+    const auto own = detail::inodes_of(detail::pids_of(tool.processes()));
+    std::vector<Endpoint> result;
+    for (const auto& socket : *sockets) {
+        if (detail::contains(own, socket.inode) && socket.is_open() && socket.local != wanted &&
+            !is_given_to_senders(socket.local.port)) {
+            result.push_back(socket.local);
+        }
+    }
+    return result;
+}
+
 TEST_TUNNEL_INLINE void require_own_receiver(const Server& tool, const Endpoint& wanted) {
     const auto sockets = udp_sockets_at(wanted);
     if (!sockets || sockets->empty() || receives_at(tool, wanted).value_or(true)) {

@@ -95,6 +95,10 @@ TEST_TUNNEL_INLINE Flow FlowRun::open_flow(const Endpoint& client) {
     }
 }
 
+TEST_TUNNEL_INLINE const std::vector<Endpoint>& FlowRun::other_receivers() {
+    return self().state_.other_receivers;
+}
+
 TEST_TUNNEL_INLINE Endpoint FlowRun::client_of_flow() {
     if (const auto chosen = std::exchange(self().state_.client_of_flow, std::nullopt)) {
         return *chosen;
@@ -117,6 +121,7 @@ TEST_TUNNEL_INLINE Flow FlowRun::open_flow_as_usual() {
                 Party::client);
     if (self().connections() == 0) {
         await_receiver(relay);
+        self().state_.other_receivers = receives_elsewhere(self().tool(), relay);
     }
     Flow flow{.client = bind_datagrams_to(self().config(), client_of_flow()),
               .relay = relay,

@@ -79,6 +79,8 @@ TEST_TUNNEL_INLINE void FlowRun::count_silence(IdleWait& wait, Duration duration
     const bool rests = self().traits().busy_polls != true && !self().state_.life.never_rests();
     if (!rests || detail::is_idle(self().tool())) {
         wait.left -= duration;
+    } else if (wait.deadline.passed() && wait.left == wait.patience) {
+        self().state_.life.count_restless();
     }
 }
 
@@ -105,8 +107,8 @@ TEST_TUNNEL_INLINE std::optional<Datagram> FlowRun::receive_at_client(Flow& flow
 }
 
 TEST_TUNNEL_INLINE Duration FlowRun::patience_of_at_least(Duration usual) {
-    const auto late = std::min(2 * self().state_.slowest_datagram,
-                               scaled(self().config().timeouts.answer));
+    const auto late =
+        std::min(2 * self().state_.slowest_datagram, scaled(self().config().timeouts.answer));
     return std::max(usual, late);
 }
 
@@ -126,8 +128,9 @@ TEST_TUNNEL_INLINE void FlowRun::remember_delay(Duration delay) {
 }
 
 TEST_TUNNEL_INLINE void FlowRun::note_delay() {
-    self().note("a datagram arrived late, after it had been sent again, though the tool had "
-                "nothing else to do");
+    self().note(
+        "a datagram arrived late, after it had been sent again, though the tool had "
+        "nothing else to do");
 }
 
 TEST_TUNNEL_INLINE void FlowRun::require_no_datagram(std::vector<Flow*> flows, Duration duration) {

@@ -111,6 +111,8 @@ struct PairState {
     std::size_t losses = 0;
     /// For how long, at most, the tool had nothing else to do until a datagram arrived.
     Duration slowest_datagram{};
+    /// Where the tool took datagrams besides its listener, when no client had come yet.
+    std::vector<Endpoint> other_receivers;
     /// Where the client of the flow has to be that is being made, in place of the pair's own.
     std::optional<Endpoint> client_of_flow;
     /// Whether it has been judged that the tool serves one connection at a time, or several.

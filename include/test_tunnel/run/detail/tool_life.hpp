@@ -138,6 +138,8 @@ public:
         return result += peak_.seen();
     }
 
+    /// It did not rest in all of the time in which something was waited for in vain.
+    void count_restless() noexcept { ++restless_; }
     /// Whether it has never rested lately, though it had time for that after each of some checks.
     [[nodiscard]] bool never_rests() const noexcept { return restless_ >= enough_restless; }
 
