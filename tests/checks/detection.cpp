@@ -219,10 +219,8 @@ void read_result(Run& run, const Process& process) {
 /// Most of them wait most of the time: many at once, and first those that take longest.
 void carry_out(std::vector<Run>& runs, const std::string& self, const std::string& only) {
     constexpr std::size_t at_once = 12; // on two cores
-    std::vector<Run*> waiting;
-    for (auto& run : runs) {
-        waiting.push_back(&run);
-    }
+    std::vector<Run*> waiting(runs.size());
+    std::transform(runs.begin(), runs.end(), waiting.begin(), [](Run& run) { return &run; });
     std::stable_partition(waiting.begin(), waiting.end(),
                           [](const Run* run) { return run->level == "strict"; });
     std::vector<std::pair<Run*, Process>> running;

@@ -32,13 +32,10 @@ struct Process {
     std::atomic<bool> has_stopped = false;
     std::atomic<int> not_asked = 0; // clients that have not begun their handshake
     std::atomic<bool> is_stopping = false;
-    std::atomic<bool> has_run_out = false; // of descriptors
-    std::atomic<bool> evicts = false;      // a connection has to make room
-    std::atomic<int> reloads = 0;          // how often it was to reload
-    std::atomic<int> broken_reloads = 0;   // how often that was with a broken configuration
     std::atomic<bool> has_run_out = false;     // of descriptors
     std::atomic<bool> evicts = false;          // a connection has to make room
     std::atomic<int> reloads = 0;              // how often it was to reload
+    std::atomic<int> broken_reloads = 0;       // how often that was with a broken configuration
     std::atomic<Clock::rep> flooded_until = 0; // with datagrams
 
     std::mutex mutex; // of what follows
