@@ -140,6 +140,7 @@ inline std::vector<Declaration> better_than_declared() {
                       .level = "strict"});
     add("socks5", "strict", "early_data=with_request", "early_data");
     add("associate", "standard", "drops_strangers=false", "drops_strangers");
+    add("udp", "standard", "drops_strangers=false", "drops_strangers");
     add("associate", "standard", "ends_associations=false", "ends_associations");
     add("connect", "strict", "announces_content=true", "announces_content");
     add("forward", "strict", "restarts_at_once=false blocks_on_output=true", "restarts_at_once");
@@ -192,6 +193,7 @@ inline std::vector<Declaration> faults_beside_declarations() {
         "associate");
     add("empty_datagrams=false", {"udp-ends-on-empty", "udp-empty-when-refused"}, "udp");
     add("datagram_size=1500", {"udp-clips-answers", "udp-loses-1473"}, "udp");
+    add("drops_strangers=false", {"udp-follows-stranger", "udp-ends-on-stranger"}, "udp");
     add("several_answers=false", {"udp-five-answers"}, "udp");
     add("stops_connections=false", {"udp-ignores-sigterm"}, "udp");
     add("header_in_one_segment=true", {"header-hangs-on-pieces"}, "proxy-v1");

@@ -58,8 +58,9 @@ inline constexpr Trait<Duration> flow_timeout{
 inline constexpr Trait<bool> drops_strangers{
     .name = "drops_strangers",
     .member = &Traits::drops_strangers,
-    .about = "relays datagrams of a SOCKS5 association only from its client (demanded)",
-    .subject = "what a stranger sends to the relay of an association is dropped",
+    .about =
+        "relays no datagrams of strangers, to a client or from a SOCKS5 client's port (demanded)",
+    .subject = "datagrams that a stranger sends are dropped",
     .rule = true};
 
 /// The row of `Traits::ends_associations`.

@@ -267,8 +267,9 @@ struct Traits {
     /// rule is that there is no such request. Most of them are tried at `Level::strict` only.
     std::vector<std::string> accepts{};
 
-    /// Whether it relays for a SOCKS5 association only what comes from its client's address (RFC
-    /// 1928 §7), and sends answers nowhere else. Demanded at every level, unless it is declared
+    /// Whether it drops the datagrams of strangers: those that others than the server send to where
+    /// it forwards a client's datagrams from, and, of a SOCKS5 association, those that do not come
+    /// from its client's address (RFC 1928 §7). Demanded at every level, unless it is declared
     /// `false`. The rule is `true`.
     std::optional<bool> drops_strangers{};
 

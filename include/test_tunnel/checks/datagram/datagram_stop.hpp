@@ -82,7 +82,8 @@ inline void stop_with_flows(PairRun& run) {
         }
     }
     const auto ended_before = detail::who_has_ended(tool);
-    tool.terminate(50ms);
+    // A process that serves an association has time until its client has gone.
+    tool.terminate(are_associations ? timeouts.linger + timeouts.check : Duration{50ms});
     const auto deadline = Deadline::after(timeouts.stop);
     while (!has_ended(tool) && !deadline.passed()) {
         tool.wait_for_end(Deadline::unscaled(2ms));
@@ -103,7 +104,8 @@ inline void stop_with_flows(PairRun& run) {
         pause(2ms, nullptr, "the port to be free");
     }
     const auto still_kept = kept();
-    tool.stop(Duration::zero(), 50ms);
+    flows.clear();
+    tool.stop(Duration::zero(), timeouts.linger);
     const auto& port = still_kept == ports.end() ? ports.front() : *still_kept;
     run.step("port", fmt::format("{} can be bound again when the tool has ended", port.at));
     run.judge(trait::stops_connections, still_kept == ports.end());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -7,6 +8,8 @@
 #include <vector>
 
 #include "test_tunnel/base/text.hpp"
+#include "test_tunnel/checks/detail/datagram_burst.hpp"
+#include "test_tunnel/config/trait_table.hpp"
 #include "test_tunnel/discovery/bind.hpp"
 #include "test_tunnel/net/address.hpp"
 #include "test_tunnel/run/check.hpp"
@@ -31,15 +34,31 @@ inline void send_as_strangers(PairRun& run) {
     strangers.push_back(bind_datagrams_to(run.config(), {server.address, 0}));
     strangers.push_back(bind_datagrams_to(run.config(), {server.clients.front(), 0}));
     std::uint64_t number = 1;
+    bool drops = true;
     const auto intrude = [&] {
         run.step("strangers", "the client gets nothing of what others than the server send",
                  Party::server, Party::client);
+        std::vector<std::string> words{""};
         for (auto& stranger : strangers) {
-            stranger.send("stranger " + hex(run.pattern(number++).bytes(0, 8)),
-                          flow.source.value());
+            words.push_back("stranger " + hex(run.pattern(number++).bytes(0, 8)));
+            stranger.send(words.back(), flow.source.value());
             stranger.send("", flow.source.value());
         }
-        run.require_no_datagram({&flow}, run.wait(300ms));
+        const auto is_strangers = [&](const std::string& data) {
+            return std::find(words.begin(), words.end(), data) != words.end();
+        };
+        auto wait = run.begin_wait(run.wait(300ms));
+        while (const auto came = run.receive_at_client(flow, wait)) {
+            if (run.traits().drops_strangers != false || !is_strangers(came->data)) {
+                throw Unexpected{
+                    run.expected(),
+                    fmt::format("{}\na tool that passes on what anybody sends has to declare {}",
+                                odd_datagram({}, *came),
+                                run.wording(trait::drops_strangers, false))};
+            }
+            drops = false;
+        }
+        run.require_no_datagram({});
     };
     intrude(); // before anything has come from the server
     run.step("answer", "the server's answer arrives", Party::server, Party::client);
@@ -47,12 +66,14 @@ inline void send_as_strangers(PairRun& run) {
     run.round_trip(flow);
     intrude();
     run.round_trip(flow);
+    run.judge(trait::drops_strangers, drops);
 }
 
 inline constexpr Check datagram_strangers{
     .id = "datagram.strangers",
     .title = "what others than the server send to the tool does not come to a client",
     .needs = {.udp = true},
+    .trait = trait::drops_strangers.name,
     .run = send_as_strangers};
 
 } // namespace test_tunnel::check
