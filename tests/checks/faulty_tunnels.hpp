@@ -4,6 +4,7 @@
 
 #include <test_tunnel/run/tunnel.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ inline test_tunnel::Traits declared_for(std::string_view behaviour, std::string_
     }
     if (behaviour == "association-one-at-a-time") {
         traits.concurrent = false; // of two associations, the second would wait for ever
+    }
+    if (behaviour == "association-ends-silent") {
+        traits.flow_timeout = traits.idle_timeout = std::chrono::milliseconds{2500};
     }
     return traits;
 }
