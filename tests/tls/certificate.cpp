@@ -75,7 +75,8 @@ TEST_CASE("a client's certificate is accepted where it is good, and only there",
 
 TEST_CASE("a certificate has the name that it is for also as its common name", "[tls]") {
     const auto common_name_of = [](const TlsCertificateOptions& options) {
-        const auto source = detail::pem_source(make_certificate(options).certificate);
+        const auto text = make_certificate(options).certificate;
+        const auto source = detail::pem_source(text);
         const detail::X509Certificate made{
             PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr)};
         REQUIRE(made);

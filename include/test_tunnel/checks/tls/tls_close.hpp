@@ -141,8 +141,6 @@ inline void end_by_both(PairRun& run, const TlsEnder& side) {
     view.near.send_held_back();
     expect_read(view.far, request, view.forth);
     run.demand_end(view.far, view.forth);
-    rest_when(run, fmt::format("the {} has ended its direction, and TCP's", view.self));
-
     run.step(side.step("answer after both"),
              fmt::format("the {} gets the answer, or the end of the stream from a tool that ends "
                          "both directions ({})",
@@ -151,6 +149,7 @@ inline void end_by_both(PairRun& run, const TlsEnder& side) {
     Stream reply{
         .from = view.far, .to = view.near, .name = view.back, .pattern = pattern.derive("answer")};
     const bool is_answered = answer(run, reply, size);
+    rest_when(run, fmt::format("the {} has ended its direction, and TCP's", view.self));
     view.far.close();
     if (is_answered) {
         run.demand_end(view.near, view.back);

@@ -17,6 +17,7 @@
 #include "test_tunnel/handshakes/client_hello.hpp"
 #include "test_tunnel/handshakes/proxy_protocol.hpp"
 #include "test_tunnel/net/tls_end.hpp"
+#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
@@ -64,6 +65,8 @@ struct SlowClient {
     std::string text;
 };
 
+/// Has a client say half a hello, for which the tool may connect to the server when it has waited
+/// for the rest in vain.
 inline SlowClient half_hello(PairRun& run) {
     SlowClient result{.client = run.connect_client(), .text = make_tls_hello("slow.proxy.test")};
     result.text.resize(result.text.size() / 2);
@@ -232,6 +235,7 @@ inline void serve_beside(PairRun& run, const SlowClient& slow, const TlsEnd& end
 inline std::string say_half_hello(PairRun& run, const TlsEnd& end) {
     using namespace std::chrono_literals;
     auto slow = half_hello(run);
+    detail::wait_until_idle(run.tool(), 100ms); // it waits for the rest
     serve_beside(run, slow, end);
     slow.client.reset();
     // Who waits for the rest of a hello may connect to the server only now.
