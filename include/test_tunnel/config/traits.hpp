@@ -80,7 +80,8 @@ struct Traits {
     /// client does. The rule is `HalfClose::full`.
     PerDirection<HalfClose> half_close{};
 
-    /// How a reset is passed on. The rule is `ResetShows::as_reset`.
+    /// How a reset is passed on, and a stream of TLS that was cut short: by the end of TCP without
+    /// close_notify. The rule is `ResetShows::as_reset`.
     PerDirection<ResetShows> reset{};
 
     /// Which address its handshake reports as its own. The rule is `ReportsSource::actual`. A tool
