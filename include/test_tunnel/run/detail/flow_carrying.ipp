@@ -267,8 +267,12 @@ TEST_TUNNEL_INLINE void FlowRun::carry(Flow& flow, Party speaker, std::string_vi
     auto second = begin_wait(patience_for(2));
     if (arrives(flow, speaker, payload, second, OnError::wait_on)) {
         const auto delay = first.waited() + second.waited();
-        // Where the other one comes, too, none was lost.
-        auto copy = begin_wait(std::max(first.patience, std::min(2 * delay, second.patience)));
+        // Where the other one comes, too, none was lost. The flow must not be forgotten meanwhile.
+        auto patience = std::max(first.patience, std::min(2 * delay, second.patience));
+        if (const auto limit = self().traits().flow_timeout) {
+            patience = std::min<Duration>(patience, *limit / 4);
+        }
+        auto copy = begin_wait(patience);
         if (arrives(flow, speaker, payload, copy, OnError::wait_on)) {
             remember_delay(delay);
             note_delay();
