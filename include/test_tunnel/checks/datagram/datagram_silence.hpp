@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,17 +24,21 @@ struct SilentFlow {
 };
 using SilentFlows = std::vector<SilentFlow>;
 
+/// Has the client say a word.
+inline void ask(PairRun& run, SilentFlow& silent, std::uint64_t number) {
+    run.step("question", "what the client says arrives at the server", Party::client,
+             Party::server);
+    run.carry(silent.flow, Party::client, "question " + hex(run.pattern(number).bytes(0, 8)));
+    silent.since = Clock::now();
+}
+
 /// Opens two flows, and has their clients say a word: the server will answer late.
 inline SilentFlows ask_and_wait(PairRun& run) {
     SilentFlows silent;
     const int count = run.traits().concurrent == false ? 1 : 2;
     for (int i = 0; i < count; ++i) {
         silent.push_back({.flow = run.flow()});
-        run.step("question", "what the client says arrives at the server", Party::client,
-                 Party::server);
-        run.carry(silent.back().flow, Party::client,
-                  "question " + hex(run.pattern(std::uint64_t(i)).bytes(0, 8)));
-        silent.back().since = Clock::now();
+        ask(run, silent.back(), std::uint64_t(i));
     }
     return silent;
 }
@@ -100,7 +105,7 @@ inline void answer_after_silence(PairRun& run, SilentFlows& silent) {
     using namespace std::chrono_literals;
     const auto limit = run.traits().flow_timeout;
     const Duration moment = 400ms; // no tool forgets a client that soon, unless that is declared
-    const auto longest = run.strict() ? Duration{5s} : Duration{1200ms};
+    const auto longest = run.strict() ? Duration{5s} : Duration{800ms};
     const auto stay_silent = [&](const SilentFlow& which, Duration duration) {
         run.step("silence", fmt::format("nothing comes to a client for {}", text_of(duration)),
                  Party::tool, Party::client);
@@ -113,35 +118,61 @@ inline void answer_after_silence(PairRun& run, SilentFlows& silent) {
                   "a silence to end");
     };
     const auto bearable = limit ? std::min(moment, *limit / 2) : moment;
-    auto& first = silent.front();
-    stay_silent(first, bearable);
-    const bool was_in_time = Clock::now() - first.since < bearable + 200ms;
-    run.step("late answer", fmt::format("an answer that comes after {} arrives", text_of(bearable)),
-             Party::server, Party::client);
-    if (!answer_arrives(run, first.flow, "late " + hex(run.pattern(10).bytes(0, 8)))) {
-        if (was_in_time && !limit) {
-            throw Unexpected{
-                run.expected(),
-                fmt::format("it did not; a tool that forgets flows so soon has to declare {}",
-                            run.wording(trait::flow_timeout.name)),
-                Cause::timed_out};
+    /// What it forgets after `silence` may be declared, and is else noted, or a failure.
+    const auto judge_forgetting = [&](Duration silence) {
+        const auto text =
+            fmt::format("an answer that comes after {} does not arrive ({}: {})", text_of(silence),
+                        limit ? "declared" : "undeclared", run.wording(trait::flow_timeout.name));
+        if (limit ? silence < *limit : run.strict()) {
+            throw Unexpected{run.expected(), text, Cause::timed_out};
         }
-    } else if (silent.size() > 1 && (!limit || *limit > longest)) {
+        if (!limit) {
+            run.note(text, trait::flow_timeout.name);
+        }
+    };
+    std::uint64_t number = 10;
+    const auto is_answered = [&](SilentFlow& which) {
+        return answer_arrives(run, which.flow, "late " + hex(run.pattern(number++).bytes(0, 8)));
+    };
+    /// Whether it was answered after that long; nothing where that was longer ago than it may bear.
+    const auto is_answered_soon = [&](SilentFlow& which) -> std::optional<bool> {
+        stay_silent(which, bearable);
+        const auto silence = Clock::now() - which.since;
+        run.step("late answer",
+                 fmt::format("an answer that comes after {} arrives", text_of(bearable)),
+                 Party::server, Party::client);
+        if (is_answered(which)) {
+            return true;
+        }
+        if (silence < bearable + 200ms) {
+            return false;
+        }
+        judge_forgetting(silence);
+        return std::nullopt;
+    };
+    auto& first = silent.front();
+    auto soon = is_answered_soon(first);
+    const bool has_overslept = !soon;
+    if (has_overslept && !limit) { // the other checks took long, or the machine is slow
+        ask(run, first, number++);
+        soon = is_answered_soon(first);
+    }
+    if (soon == false && !limit) {
+        throw Unexpected{
+            run.expected(),
+            fmt::format("it did not; a tool that forgets flows so soon has to declare {}",
+                        run.wording(trait::flow_timeout.name)),
+            Cause::timed_out};
+    }
+    if (!has_overslept && soon == true && silent.size() > 1 && (!limit || *limit > longest)) {
         auto& second = silent.back();
         stay_silent(second, longest);
+        const auto silence = Clock::now() - second.since;
         run.step("later answer",
                  fmt::format("an answer that comes after {} arrives", text_of(longest)),
                  Party::server, Party::client);
-        if (!answer_arrives(run, second.flow, "later " + hex(run.pattern(11).bytes(0, 8)))) {
-            const auto text = fmt::format(
-                "an answer that comes after {} does not arrive "
-                "({}: {})",
-                text_of(Clock::now() - second.since), limit ? "declared" : "undeclared",
-                run.wording(trait::flow_timeout.name));
-            if (limit || run.strict()) {
-                throw Unexpected{run.expected(), text, Cause::timed_out};
-            }
-            run.note(text, trait::flow_timeout.name);
+        if (!is_answered(second)) {
+            judge_forgetting(silence);
         }
     }
     for (auto& [flow, since] : silent) {
