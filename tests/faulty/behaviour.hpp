@@ -11,8 +11,9 @@
 // server. socks5-bind serves BIND, too. A client may ask for any target of the same family.
 // via-socks5, via-socks4 and via-connect, and those with -password, are as forward, but the target
 // is asked for at an upstream proxy, of which FAULTY_TUNNEL_UPSTREAM says where it is: "ADDRESS
-// PORT"; so are connect-via-connect and socks5-via-socks5, of which the first word is the handshake
-// with the client. FAULTY_TUNNEL_PROXY says with which header of the PROXY protocol the server's
+// PORT"; so are connect-via-connect, socks5-via-socks5 and socks5-via-connect, of which the first
+// word is the handshake with the client, and proxy-v1-via-socks4 and its like, of which it is the
+// PROXY header. FAULTY_TUNNEL_PROXY says with which header of the PROXY protocol the server's
 // connections begin: true, wrong-port, wrong-address, unknown, garbage, half or silence. On SIGHUP
 // it reloads, which means nothing to most; FAULTY_TUNNEL_REPLACES is the number of a process of
 // which it takes the place.

@@ -17,12 +17,12 @@ inline constexpr std::string_view header_both_ways =
 inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-either-version", "awkward", any_header, "-", "takes PROXY headers of both versions"},
     {"header-late-for-other", "awkward", header_v1, "-", "takes PROXY headers of both versions, and connects onwards 400 ms later for version 2"},
-    {"header-plain", "awkward", "proxy-v1,proxy-v2,proxy-both", "proxy.*", "takes PROXY headers of one version (strict)"},
+    {"header-plain", "awkward", "proxy-v1,proxy-v2,proxy-both,proxy-v1-via-socks4,proxy-both-via-socks5", "proxy.*", "takes PROXY headers of one version (strict)"},
     {"header-any-version-in", "awkward", "proxy-v1,proxy-v2,proxy-both", "proxy.*", "takes PROXY headers of both versions (strict)"},
     {"header-refuses-late", "awkward", any_header, "proxy.*", "ends whoever sends no PROXY header 300 ms later (strict)"},
     {"header-refuses-politely", "awkward", any_header, "proxy.*", "ends whoever sends no PROXY header, and reads on until that one has left (strict)"},
     {"header-says-why", "awkward", any_header, "proxy.*", "tells whoever sends no PROXY header why it is ended (strict)"},
-    {"header-dials-first", "awkward", any_header, "proxy.invalid", "connects onwards when a client's first byte has come, before it knows the PROXY header (strict)"},
+    {"header-dials-first", "awkward", "proxy-v1,proxy-v2,proxy-v1-via-connect", "proxy.invalid", "connects onwards when a client's first byte has come, before it knows the PROXY header (strict)"},
     {"header-peeks", "awkward", any_header, "proxy.*", "looks at what has come of a PROXY header until it is whole, and then reads it (strict)"},
     {"header-verifies-checksum", "awkward", header_v2, "proxy.*", "refuses a PROXY header with a wrong checksum (strict)"},
     {"header-refuses-unspecified", "awkward", header_v2, "proxy.local", "refuses PROXY headers for an unspecified family (strict)"},
@@ -67,6 +67,8 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-bare-lf", "fault", header_v1, "proxy.invalid", "takes LF for the end of a PROXY header (strict)"},
     {"header-endless-line", "fault", header_v1, "proxy.invalid", "waits for the end of a PROXY header of any length (strict)"},
 
+    {"header-flushes-late", "fault", any_header, "proxy.invalid", "ends whoever sends no PROXY header, and passes on 5 ms later what that one has sent (strict)"},
+    {"header-flushes-half-late", "fault", any_header, "proxy.truncated", "ends whoever leaves before the PROXY header is whole, and passes on 5 ms later what that one has sent (strict)"},
     {"header-serves-half", "fault", any_header, "proxy.truncated", "takes the half of a PROXY header for data (strict)"},
     {"header-hangs-on-half", "fault", any_header, "proxy.truncated", "never ends whoever leaves before the PROXY header is whole (strict)"},
     {"header-stops-after-half", "fault", any_header, "proxy.truncated", "accepts nobody any more when somebody has left before the PROXY header was whole (strict)"},

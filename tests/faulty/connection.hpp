@@ -206,6 +206,18 @@ inline std::optional<Descriptor> dial_upstream(const Settings& settings) {
             ::socket(settings.target.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)};
         ::connect(sounding.get(), settings.target.address(), settings.target.length);
     }
+    if (is("calls-target")) {
+        const Descriptor calling{::socket(settings.target.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        ::sendto(calling.get(), "?", 1, 0, settings.target.address(), settings.target.length);
+    }
+    if (is("asks-wrong-port-first")) {
+        const auto first = outgoing_socket(settings);
+        is_first_try = true;
+        if (connect_to_target(first, upstream.at)) {
+            ask_upstream(first, upstream, settings.target);
+        }
+        is_first_try = false;
+    }
     auto server = outgoing_socket(settings);
     if (!connect_to_target(server, upstream.at)) {
         return is("goes-past-without-upstream") ? dial_past(settings) : std::nullopt;
@@ -313,7 +325,9 @@ inline void refuse(Descriptor& client, const std::string& reply) {
     }
 }
 
-inline void refuse_unreachable(Descriptor& client, const std::string& reply) {
+/// `success` is what the client would have been told.
+inline void refuse_unreachable(Descriptor& client, const std::string& reply,
+                               const std::string& success) {
     constexpr int slots = 12;
     if (is("loses-slots-when-unreachable") && process.unreachable >= slots) {
         process.has_stopped = true;
@@ -333,7 +347,26 @@ inline void refuse_unreachable(Descriptor& client, const std::string& reply) {
     if (is("tells-upstreams-words")) {
         write_all(client.get(), upstream_words);
     }
-    const bool is_silent = is("success-without-connecting") || is("ends-instead-of-refusing");
+    if (is("succeeds-when-upstream-ends") && upstream_words.empty()) {
+        write_all(client.get(), success);
+        close_politely(client);
+        return;
+    }
+    if (is("refuses-by-half")) {
+        write_all(client.get(), reply.substr(0, 2));
+        close_politely(client);
+        return;
+    }
+    if (is("tells-words-after-refusal")) {
+        write_all(client.get(), reply + upstream_words);
+        close_politely(client);
+        return;
+    }
+    if (is("refuses-slowly")) {
+        sleep_for(1200ms);
+    }
+    const bool is_silent = is("success-without-connecting") || is("success-before-asking") ||
+                           is("ends-instead-of-refusing") || is("refuses-slowly");
     if (is("stays-open-after-refusal")) {
         write_all(client.get(), reply);
         hang();
@@ -427,7 +460,7 @@ inline bool is_granted(Handshake& handshake, Descriptor& client, const Settings&
 /// version 1, which is true where that is "true", and else what it says.
 inline void tell_server(const Descriptor& server, const Descriptor& client,
                         const Settings& settings) {
-    if (settings.mode == "proxy-both") {
+    if (settings.mode.starts_with("proxy-both")) {
         write_all(server.get(), header_for_server(peer_endpoint(client.get()), settings.listen));
     }
     if (!data_behind_header.empty()) {
@@ -481,6 +514,9 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
         const auto source = local_endpoint(socket.get());
         return handshake.reply(Verdict::connected, reported(source, settings));
     };
+    if (is("success-before-asking")) {
+        write_all(client.get(), handshake.reply(Verdict::connected, any_address(AF_INET, 0)));
+    }
     if (is("success-without-connecting")) {
         server = outgoing_socket(settings);
         write_all(client.get(), success(*server)); // it is bound: even the address is true
@@ -495,7 +531,8 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
         if (is("connects-after-refusal")) {
             return connect_after_refusal(std::move(client), refusal, settings);
         }
-        refuse_unreachable(client, refusal);
+        refuse_unreachable(client, refusal,
+                           handshake.reply(Verdict::connected, any_address(AF_INET, 0)));
         return nullptr;
     }
     if (is("gives-up-unconnected") && gives_up(client, *server)) {
@@ -520,7 +557,8 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
         const auto byte = read_exactly(client.get(), 1)[0];
         write_all(server->get(), std::string(1, static_cast<char>(byte ^ 1)));
     }
-    auto reply = success(*server) + std::exchange(upstream_rest, {});
+    auto reply =
+        (is("success-before-asking") ? "" : success(*server)) + std::exchange(upstream_rest, {});
     reply += is("stray-byte-after-reply") ? "!" : is("replies-twice") ? reply : "";
     if (is("glued-reply")) {
         return std::make_unique<Relay>(std::move(client), std::move(*server), reply);
@@ -536,6 +574,19 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
                : std::make_unique<Relay>(std::move(client), std::move(*server));
 }
 
+/// Ends a client that is refused, and passes on nevertheless what it has said.
+inline void flush_late(Descriptor client, const Settings& settings) {
+    if (!is("header-flushes-late") && !is("header-flushes-half-late")) {
+        return;
+    }
+    client.reset();
+    sleep_for(5ms);
+    if (const auto server = dial(settings)) {
+        write_all(server->get(), data_behind_header);
+        is_readable(server->get(), -1);
+    }
+}
+
 inline std::unique_ptr<Relay> open_connection(Descriptor client, const Settings& settings) {
     asked_name.clear();
     asked_target.reset();
@@ -549,7 +600,12 @@ inline std::unique_ptr<Relay> open_connection(Descriptor client, const Settings&
         early = dial(settings);
     }
     if (settings.mode.starts_with("proxy-")) {
-        read_client_header(client, settings.mode);
+        try {
+            read_client_header(client, settings.mode);
+        } catch (const Gone&) {
+            flush_late(std::move(client), settings);
+            throw;
+        }
     }
     const auto handshake = new_handshake(settings.mode);
     if (!is_granted(*handshake, client, settings)) {

@@ -36,12 +36,13 @@ struct NoHeader : Gone {
 inline constexpr std::string_view signature_of_v2{"\r\n\r\n\0\r\nQUIT\n", 12};
 
 inline bool takes_header_v1(std::string_view mode) {
-    return mode == "proxy-v1" || is("header-either-version") || is("header-any-version-in");
+    return mode.starts_with("proxy-v1") || is("header-either-version") ||
+           is("header-any-version-in");
 }
 
 inline bool takes_header_v2(std::string_view mode) {
-    return mode != "proxy-v1" || is("header-either-version") || is("header-any-version-in") ||
-           is("header-late-for-other");
+    return !mode.starts_with("proxy-v1") || is("header-either-version") ||
+           is("header-any-version-in") || is("header-late-for-other");
 }
 
 inline std::uint16_t number_of(std::string_view bytes) {
@@ -352,12 +353,14 @@ inline void read_header_of(int fd, std::string_view mode) {
         if (is("header-eats-garbage")) {
             return;
         }
+        data_behind_header = is("header-flushes-late") ? reader.bytes() : "";
         throw;
     } catch (const Gone&) {
         if (is("header-serves-half")) {
             data_behind_header = reader.bytes();
             return;
         }
+        data_behind_header = is("header-flushes-half-late") ? reader.bytes() : "";
         process.has_stopped = process.has_stopped || is("header-stops-after-half");
         if (is("header-hangs-on-half")) {
             hang();

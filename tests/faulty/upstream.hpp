@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +84,9 @@ inline std::string two_bytes(std::uint16_t number) {
     return {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
 }
 
+/// Whether the port is to be a wrong one, since another try will follow.
+inline thread_local bool is_first_try = false;
+
 /// RFC 1928 and 1929.
 inline UpstreamAnswer ask_socks5(int fd, const Endpoint& target, bool has_password) {
     using namespace std::string_literals;
@@ -110,7 +114,8 @@ inline UpstreamAnswer ask_socks5(int fd, const Endpoint& target, bool has_passwo
         host = (target.family() == AF_INET ? '\x01' : '\x04') + target.packed();
     }
     const char command = is("asks-for-bind") ? 2 : 1;
-    const auto port = static_cast<std::uint16_t>(target.port() ^ (is("asks-wrong-port") ? 1 : 0));
+    const auto port =
+        static_cast<std::uint16_t>(target.port() ^ (is("asks-wrong-port") || is_first_try ? 1 : 0));
     tell_upstream(fd, std::string{5, command, 0} + host + two_bytes(port));
     answer.words.clear();
     if (is("knows-ipv4-replies")) {
@@ -124,7 +129,8 @@ inline UpstreamAnswer ask_socks5(int fd, const Endpoint& target, bool has_passwo
                                 ? 16U
                                 : static_cast<unsigned char>(answer.words[4]) + 1U;
         const bool is_name = answer.words[3] == 3;
-        if (answer.words[0] != 5 || (is_name && is("knows-addresses-only"))) {
+        if (answer.words[0] != 5 ||
+            (is_name && (is("knows-addresses-only") || is("refuses-slowly")))) {
             return answer;
         }
         read_answer(fd, length - 1 + 2, answer, Piece::last);
@@ -180,11 +186,43 @@ inline void read_header(int fd, UpstreamAnswer& answer) {
     }
 }
 
+/// Reads a content in chunks, without trailers (RFC 9112 §7.1).
+inline void read_chunks(int fd) {
+    UpstreamAnswer line;
+    for (std::size_t size = 1; size > 0;) {
+        line.words.clear();
+        while (!line.words.ends_with("\r\n")) {
+            read_answer(fd, 1, line);
+        }
+        size = std::strtoul(line.words.c_str(), nullptr, 16);
+        read_answer(fd, size + 2, line);
+    }
+}
+
+/// Reads the content that an answer announces.
+inline void read_content(int fd, const std::string& header) {
+    const auto field = header.find("Content-Length: ");
+    UpstreamAnswer content;
+    if (field != std::string::npos) {
+        read_answer(fd, std::stoul(header.substr(field + 16)), content);
+    } else if (header.find("Transfer-Encoding: chunked") != std::string::npos &&
+               !is("knows-no-chunks")) {
+        read_chunks(fd);
+    }
+}
+
+/// Whether an answer is none yet (RFC 9110 §15.2).
+inline bool is_interim(const UpstreamAnswer& answer) {
+    return answer.words.size() > 12 && answer.words.starts_with("HTTP/1.1 1") &&
+           !is("takes-interim-for-grant") && !is("knows-no-interim-answers") &&
+           !is("refuses-slowly");
+}
+
 /// RFC 9110 §9.3.6.
 inline UpstreamAnswer ask_http(int fd, const Endpoint& target, bool has_password) {
     const bool is_ipv6 = target.family() == AF_INET6 && !is("no-brackets");
     const auto authority = (is_ipv6 ? "[" : "") + target.address_text() + (is_ipv6 ? "]:" : ":") +
-                           std::to_string(target.port());
+                           std::to_string(target.port() ^ (is_first_try ? 1 : 0));
     const std::string credentials =
         has_password ? "Proxy-Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n" : "";
     const auto request = [&](const std::string& fields) {
@@ -192,27 +230,35 @@ inline UpstreamAnswer ask_http(int fd, const Endpoint& target, bool has_password
             is("asks-in-http-1.0") ? "0\r\n" : "1\r\nHost: " + authority + "\r\n";
         tell_upstream(fd, "CONNECT " + authority + " HTTP/1." + version + fields + "\r\n");
     };
-    const bool waits =
-        is("waits-for-challenge") || is("forgets-password") || is("takes-content-for-answer");
+    const bool reads_content = is("waits-for-challenge") || is("knows-no-chunks");
+    const bool waits = reads_content || is("forgets-password") || is("takes-content-for-answer");
     UpstreamAnswer answer;
     request(waits ? "" : credentials);
     read_header(fd, answer);
     if (waits && has_password && answer.words.substr(9, 3) == "407" && !is("forgets-password")) {
-        const auto field = answer.words.find("Content-Length: ");
-        const auto length =
-            field == std::string::npos ? 0 : std::stoul(answer.words.substr(field + 16));
-        if (is("waits-for-challenge")) {
-            read_answer(fd, length, answer);
+        if (reads_content) {
+            read_content(fd, answer.words);
         }
         request(credentials);
+        read_header(fd, answer);
+    }
+    while (is_interim(answer)) {
         read_header(fd, answer);
     }
     if (answer.words.size() < 12 || !answer.words.starts_with("HTTP/1.")) {
         return answer;
     }
     const bool is_known = !is("knows-http-1.1-only") || answer.words[7] == '1';
-    answer.is_granted = (answer.words[9] == '2' || is("takes-all-for-grant")) && is_known;
-    if (!answer.is_granted && is("tells-upstreams-words")) {
+    const bool is_success = answer.words[9] == '2' || is("takes-all-for-grant") ||
+                            (is("takes-interim-for-grant") && answer.words[9] == '1');
+    answer.is_granted = is_success && is_known;
+    const bool is_in_chunks = answer.words.find("chunked") != std::string::npos;
+    const bool drops_content =
+        is_in_chunks ? is("reads-chunks-of-grant") : is("reads-content-of-grant");
+    if (answer.is_granted && drops_content) {
+        read_content(fd, answer.words);
+    }
+    if (!answer.is_granted && (is("tells-upstreams-words") || is("tells-words-after-refusal"))) {
         is_readable(fd, 50);
         char data[4096];
         const auto count = ::recv(fd, data, sizeof data, MSG_DONTWAIT);

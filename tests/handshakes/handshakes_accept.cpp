@@ -240,11 +240,11 @@ TEST_CASE("an HTTP proxy demands the user that is declared", "[http]") {
     CHECK_THAT(asked.written, ContainsSubstring("HTTP/1.1 407 ") &&
                                   ContainsSubstring("Proxy-Authenticate: Basic") &&
                                   ContainsSubstring("HTTP/1.1 200 "));
-    for (const std::string& wrong :
-         {begin + "Proxy-Authorization: Basic dTpx\r\n\r\n", fmt::format("{}\r\n{}\r\n", begin, begin),
-          begin + "Proxy-Authorization: Bearer dTpw\r\n\r\n",
-          begin + "Proxy-Authorization: BasicdTpw\r\n\r\n",
-          begin + "Proxy-Authorization: \r\n\r\n"}) {
+    for (const std::string& wrong : {begin + "Proxy-Authorization: Basic dTpx\r\n\r\n",
+                                     fmt::format("{}\r\n{}\r\n", begin, begin),
+                                     begin + "Proxy-Authorization: Bearer dTpw\r\n\r\n",
+                                     begin + "Proxy-Authorization: BasicdTpw\r\n\r\n",
+                                     begin + "Proxy-Authorization: \r\n\r\n"}) {
         const auto [text, answer] = told(http, wrong, target, with_user);
         CHECK_THAT(text, ContainsSubstring("that are declared (RFC 7617 §2)"));
         CHECK_THAT(answer, ContainsSubstring("HTTP/1.1 403 "));

@@ -53,7 +53,7 @@ Pair pair_named(const ConfigProg& config, const std::string& name) {
 
 TEST_CASE("a tool that asks its upstream proxy for the target passes", "[upstream]") {
     const auto* const mode = GENERATE("via-socks5", "via-socks4", "via-connect-password",
-                                      "connect-via-connect", "socks5-via-socks5");
+                                      "connect-via-connect", "socks5-via-connect");
     FaultyTunnel tunnel{config_of({"hello", "data.duplex", "connections.*"}), "asks-upstream",
                         mode};
     const auto result = tunnel.run_pair(discover_pairs(tunnel.config()).front());
@@ -81,6 +81,23 @@ TEST_CASE("who goes past the upstream proxy is told so", "[upstream]") {
                    ContainsSubstring("to the target itself") &&
                    ContainsSubstring("hint:     it goes to the target itself, not by way of its "
                                      "upstream proxy"));
+}
+
+TEST_CASE("a wrong request is told, though a right one follows on another connection",
+          "[upstream]") {
+    const auto* const mode =
+        GENERATE("socks5-via-socks5", "socks5-via-connect", "via-connect-password");
+    FaultyTunnel tunnel{config_of({"hello"}), "asks-wrong-port-first", mode};
+    const auto result = tunnel.run_pair(discover_pairs(tunnel.config()).front());
+    CHECK_THAT(result.checks.front().account, ContainsSubstring("at step \"upstream\"") &&
+                                                  ContainsSubstring("expected: the target ") &&
+                                                  ContainsSubstring(", wrong at offset "));
+}
+
+TEST_CASE("a datagram that goes past the upstream proxy is told", "[upstream]") {
+    FaultyTunnel tunnel{config_of({"hello"}), "calls-target", "via-socks5"};
+    const auto result = tunnel.run_pair(discover_pairs(tunnel.config()).front());
+    CHECK_THAT(result.checks.front().account, ContainsSubstring("a datagram of 1 byte from "));
 }
 
 TEST_CASE("an upstream proxy that speaks SOCKS4 without names is asked for IPv4 only",

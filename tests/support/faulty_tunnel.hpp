@@ -97,14 +97,15 @@ public:
     }
 
     std::optional<test_tunnel::ProxyVersion> client_header() const override {
-        return mode_ == "proxy-v1" ? std::optional{test_tunnel::ProxyVersion::v1}
-               : mode_ == "proxy-v2" || mode_ == "proxy-both"
+        return mode_.starts_with("proxy-v1") ? std::optional{test_tunnel::ProxyVersion::v1}
+               : mode_.starts_with("proxy-v2") || mode_.starts_with("proxy-both")
                    ? std::optional{test_tunnel::ProxyVersion::v2}
                    : std::nullopt;
     }
 
     std::optional<test_tunnel::ProxyVersion> server_header() const override {
-        return mode_ == "proxy-both" ? std::optional{test_tunnel::ProxyVersion::v2} : std::nullopt;
+        return mode_.starts_with("proxy-both") ? std::optional{test_tunnel::ProxyVersion::v2}
+                                               : std::nullopt;
     }
 
     test_tunnel::Flow open_flow(test_tunnel::PairRun& run) override {

@@ -35,6 +35,8 @@ struct Asked {
     /// What it sent as Host in HTTP, where that is not what it asked for, as it has to be (RFC 9110
     /// §7.2). A proxy has no use for it.
     std::optional<std::string> other_host = {};
+    /// In which version of HTTP it asked; nothing in SOCKS.
+    std::optional<HttpVersion> version = {};
 
     /// Returns host:port.
     [[nodiscard]] std::string text() const {

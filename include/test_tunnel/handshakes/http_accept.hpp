@@ -107,6 +107,7 @@ HttpAsked read_http_connect(Server& server, Reply<Server>& request) {
     const auto authority = line.substr(method.size(), space - method.size());
     HttpAsked result{parse_http_authority(server, request, authority, start + method.size()),
                      std::nullopt};
+    result.asked.version = version.back() == '0' ? HttpVersion::http_1_0 : HttpVersion::http_1_1;
     int hosts = 0;
     visit_http_fields(request, start,
                       [&](std::string_view name, std::string_view value, std::size_t offset) {
@@ -143,24 +144,30 @@ inline bool is_right(std::string_view credentials, const AcceptOptions& options)
                base64(fmt::format("{}:{}", *options.user, options.password.value_or("")));
 }
 
-/// Returns the answer that demands a user, with a content of so many bytes.
-inline std::string http_challenge(std::size_t size = 0) {
+/// Returns the answer that demands a user, with a content of which `fields` says how long it is.
+inline std::string http_challenge(std::string_view fields, std::string_view content) {
     return fmt::format(
         "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic "
-        "realm=\"test\"\r\nContent-Length: {}\r\n\r\n{}",
-        size, std::string(size, '.'));
+        "realm=\"test\"\r\n{}\r\n\r\n{}",
+        fields, content);
+}
+
+/// Returns one with a content of so many bytes.
+inline std::string http_challenge(std::size_t size = 0) {
+    return http_challenge(fmt::format("Content-Length: {}", size), std::string(size, '.'));
 }
 
 inline constexpr std::string_view http_success = "HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// All but the last answer. Who brings no credentials is challenged by `challenge`, once.
+/// All but the last answer. Who brings no credentials is challenged, once: by `challenge` in
+/// HTTP/1.1.
 template <SocketLike Server>
 Asked read_http(Server& server, const Endpoint& target, const AcceptOptions& options,
                 const std::string& challenge = http_challenge()) {
     Reply request{server, "the request (RFC 9112 §3)"};
     auto [asked, credentials] = read_http_connect(server, request);
     if (options.user && !credentials) {
-        server.write(challenge);
+        server.write(asked.version == HttpVersion::http_1_0 ? http_challenge() : challenge);
         auto again = read_http_connect(server, request);
         asked = std::move(again.asked);
         credentials = std::move(again.credentials);

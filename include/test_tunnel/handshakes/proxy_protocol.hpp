@@ -320,6 +320,16 @@ inline std::string proxy_header_bytes(const ProxyHeader& header) {
     return result += two_bytes(destination->port);
 }
 
+/// Throws Unexpected where a header tells no addresses.
+inline Endpoint client_told_by(const ProxyHeader& header) {
+    if (!header.source) {
+        throw Unexpected{
+            "a PROXY header that tells the client's address",
+            header.command == ProxyCommand::local ? "it says LOCAL" : "it says that it is unknown"};
+    }
+    return *header.source;
+}
+
 } // namespace detail
 
 template <SocketLike Server>
@@ -350,13 +360,7 @@ ProxyHeader read_proxy_header(Server& server, std::optional<ProxyVersion> versio
 
 template <SocketLike Server>
 Endpoint read_proxied_client(Server& server, std::optional<ProxyVersion> version) {
-    const auto header = read_proxy_header(server, version);
-    if (!header.source) {
-        throw Unexpected{
-            "a PROXY header that tells the client's address",
-            header.command == ProxyCommand::local ? "it says LOCAL" : "it says that it is unknown"};
-    }
-    return *header.source;
+    return detail::client_told_by(read_proxy_header(server, version));
 }
 
 template <SocketLike Client>

@@ -145,6 +145,8 @@ public:
     [[nodiscard]] std::optional<Socket> find_by_word(std::string_view word, Deadline deadline,
                                                      const Socket* client = nullptr);
 
+    /// The connections that were set aside so far, for clients which were not waited for.
+    [[nodiscard]] std::vector<Socket> take_strays();
     /// Tells that a client has connected for which the tool may connect to the server, now or
     /// later, without being waited for. Until the check ends, such a connection is not taken for
     /// that of another client, nor for one that nobody has asked for.
@@ -156,8 +158,7 @@ public:
     void open_server(Socket& server, const std::optional<Endpoint>& client = std::nullopt);
     /// Does the same on one that was granted already.
     void open_granted(Socket& server, const std::optional<Endpoint>& client = std::nullopt);
-
-    /// Does what `open_server` does, and returns the client that the tool names, unjudged.
+    /// Does what `open_granted` does, and returns the client that the tool names, unjudged.
     std::optional<Endpoint> read_told_client(Socket& server);
 
     /// Connects the client, from the pair's own port the first time, from any later on, trying
@@ -261,9 +262,8 @@ public:
     /// Kills the tool, if it runs, and starts another one at once where that was: at the same
     /// addresses and ports.
     void restart_there();
-    /// Calls the hook `TestTunnel::reload`: the tool reloads, and is not waited for.
+    /// Calls the hooks `TestTunnel::reload` and `TestTunnel::reload_broken`.
     void reload();
-    /// Calls the hook `TestTunnel::reload_broken`, and returns what it does.
     [[nodiscard]] bool reload_broken();
     /// Stops the tool and demands that it ends as it should. The next connection starts another.
     void stop();
@@ -377,7 +377,7 @@ private:
     void take(const detail::Verdict& verdict);
     [[nodiscard]] std::string write_line(Socket& from, Party speaker);
     void demand_answer(Socket& reader, std::string_view name);
-    [[nodiscard]] Socket accept_opened(const Socket& client);
+    [[nodiscard]] Socket accept_opened(Socket& client);
     [[nodiscard]] bool connects_without_a_word(Socket& client, Deadline deadline);
     [[nodiscard]] Socket accept_by_word(Socket& client, std::string_view word);
     void set_strays_aside();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "test_tunnel/base/detail/inline.hpp"
+#include "test_tunnel/base/error.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
 #include "test_tunnel/net/socket.hpp"
 #include "test_tunnel/net/supervisor.hpp"
@@ -18,6 +20,12 @@ class PairRun;
 
 namespace detail {
 struct PairState;
+
+/// A tool asks its upstream proxy for something else than it should, or in another way.
+class WrongRequest : public Unexpected {
+public:
+    using Unexpected::Unexpected;
+};
 } // namespace detail
 
 /// The upstream proxy of the tool that is tested, which the library plays: returned by
@@ -44,6 +52,12 @@ public:
     void grant(Socket& server) const;
     /// Throws Unexpected where the tool has connected to its target, past the proxy.
     void require_nothing_past() const;
+    /// To be told of what went wrong on a connection that is given up, since the tool has ended it.
+    /// What was wrong with the request itself is kept, unless a client of this check may have asked
+    /// the tool for something else than the target.
+    void keep(const std::exception& error) const;
+    /// Throws Unexpected where a wrong request was kept.
+    void require_right_requests() const;
 
     /// Until the check ends, has each connection of the tool be given to `answer` while something
     /// else is awaited, in place of being granted: `answer` reads what is asked, says what it

@@ -4,91 +4,138 @@
 
 #include <poll.h>
 
-#include <array>
 #include <chrono>
-#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <utility>
 #include <variant>
 
 #include "test_tunnel/checks/detail/awaiting.hpp"
 #include "test_tunnel/checks/detail/handshake_client.hpp"
+#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
 
-/// Connects a client, which asks for the target without waiting for the last answer.
-inline Socket connect_asking(PairRun& run) {
-    auto client = run.open_client();
-    run.expect_arrival();
-    const auto& protocol = run.protocol();
-    if (!std::holds_alternative<std::monostate>(protocol)) {
-        const auto script = script_of(protocol, run.pair().svc_listen.listen());
-        for (const auto& message : {script.greeting, script.credentials}) {
-            if (!message.empty()) {
-                constexpr std::size_t answer = 2; // RFC 1928 §3, RFC 1929 §2
-                client.write(message);
-                static_cast<void>(client.read(answer));
-            }
+/// A client that has asked for the target, and does not wait for the answer.
+class AskingClient {
+public:
+    /// Connects it, and asks.
+    explicit AskingClient(PairRun& run) : run_{run}, protocol_{run.protocol()}, socket_{open(run)} {
+        if (const auto* const socks5 = std::get_if<Socks5Options>(&protocol_)) {
+            detail::socks5_authenticate(socket_, *socks5); // as far as the tool asks for that
         }
-        client.write(script.request);
-    } else if (run.speaks_first()) {
-        client.write("Is anybody there?\n");
+        if (is_to_be_told()) {
+            socket_.write(script_of(protocol_, run_.pair().svc_listen.listen()).request);
+        } else if (run_.speaks_first()) {
+            socket_.write("Is anybody there?\n");
+        }
     }
-    return client;
-}
 
-/// Waits until the connection of a client has ended. A tool that has a handshake with its client
-/// may say there that it refuses; another one has nothing to say.
-inline void demand_end_of_client(PairRun& run, Socket& client) {
-    const auto patience = run.config().timeouts.io;
-    const auto deadline = Deadline::after(patience);
-    if (std::holds_alternative<std::monostate>(run.protocol())) {
-        if (!await_ending(run, client, deadline)) {
-            throw Unexpected{run.expected(),
-                             fmt::format("nothing came for {}", text_of(scaled(patience))),
-                             Cause::timed_out};
-        }
-        return;
-    }
-    std::array<char, 4096> bytes{};
-    try {
-        while (run.wait_for(client.event(POLLIN), deadline, "the end of the client's connection")) {
-            if (client.read_some(bytes.data(), bytes.size()) == 0) {
-                return;
-            }
-        }
-    } catch (const SystemError&) { // a reset tells it, too
-        return;
-    }
-    throw Unexpected{run.expected(),
-                     fmt::format("it had not ended after {}", text_of(scaled(patience))),
-                     Cause::timed_out};
-}
+    [[nodiscard]] Socket& socket() noexcept { return socket_; }
 
-/// Whether the tool tells a client, within a moment, that it is not connected: by what it says in
-/// its handshake, or by the end of the connection.
-inline bool has_refused(PairRun& run, Socket& client) {
+    /// Whether the tool has a handshake with its clients, and has not answered this one.
+    [[nodiscard]] bool is_to_be_told() const noexcept {
+        return !answer_ && !std::holds_alternative<std::monostate>(protocol_);
+    }
+    /// What it has been told in the handshake; nothing where it has been told nothing so far. Some
+    /// tools tell success before they connect anywhere.
+    [[nodiscard]] std::optional<Answer> answer() const noexcept { return answer_; }
+
+    /// Reads the answer that `is_to_be_told`, and waits for it as long as the socket does. Throws
+    /// Unexpected for what is none.
+    Attempt read_answer() {
+        HandshakeClient client{socket_};
+        auto result = attempt(client, [&](HandshakeClient& each) {
+            if (std::holds_alternative<Socks5Options>(protocol_)) {
+                detail::read_socks5_reply(each);
+            } else if (std::holds_alternative<Socks4Options>(protocol_)) {
+                detail::read_socks4_reply(each);
+            } else {
+                detail::read_http_answer(each, std::get<HttpConnectOptions>(protocol_).version);
+            }
+        });
+        if (result.answer == Answer::malformed) {
+            throw Unexpected{run_.expected(), "no answer in due form: " + result.text};
+        }
+        answer_ = result.answer;
+        return result;
+    }
+
+private:
+    /// The tool's connection may come before the client's own is open.
+    static Socket open(PairRun& run) {
+        static_cast<void>(run.tool()); // is started where it does not run
+        run.expect_arrival();
+        return run.open_client();
+    }
+
+    PairRun& run_;
+    Protocol protocol_;
+    Socket socket_;
+    std::optional<Answer> answer_;
+};
+
+/// Demands that nothing comes to a client behind a refusal by SOCKS, until its connection ends, or
+/// the tool rests. In HTTP, content may.
+inline void require_nothing_behind_refusal(PairRun& run, Socket& client) {
     using namespace std::chrono_literals;
-    if (!run.wait_for(client.event(POLLIN), Deadline::unscaled(run.wait(1s)), "a refusal")) {
-        return false;
+    if (std::holds_alternative<HttpConnectOptions>(run.protocol())) {
+        return;
     }
-    const auto& protocol = run.protocol();
-    try {
-        if (std::holds_alternative<Socks5Options>(protocol)) {
-            detail::read_socks5_reply(client);
-            return false;
-        }
-        if (std::holds_alternative<Socks4Options>(protocol)) {
-            detail::read_socks4_reply(client);
-            return false;
-        }
-        if (const auto* const http = std::get_if<HttpConnectOptions>(&protocol)) {
-            detail::read_http_answer(client, http->version);
-            return false;
-        }
-        return await_ending(run, client, Deadline::now()).has_value();
-    } catch (const HandshakeRefused&) {
-        return true;
+    constexpr Duration look = 20ms;
+    const auto deadline = Deadline::unscaled(run.wait(1s));
+    while (!await_ending(run, client, Deadline::unscaled(look)) && !deadline.passed() &&
+           !detail::is_idle(run.tool())) {
     }
+}
+
+/// Waits until a client has learnt that it is not connected: by a refusal in due form, or by the
+/// end of its connection. Throws Unexpected where it is now told success, or something else.
+inline void demand_refusal_of(PairRun& run, AskingClient& client) {
+    const auto patience = run.config().timeouts.io;
+    const bool is_answered = !client.is_to_be_told();
+    if (!is_answered) {
+        client.read_answer();
+    }
+    const auto answer = client.answer();
+    if (answer == Answer::ended) {
+        return;
+    }
+    if (answer == Answer::refused) {
+        require_nothing_behind_refusal(run, client.socket());
+        return;
+    }
+    if (answer == Answer::served && !is_answered) {
+        throw Unexpected{run.expected(), "it is told success"};
+    }
+    if (answer == Answer::silent ||
+        !await_ending(run, client.socket(), Deadline::after(patience))) {
+        throw Unexpected{run.expected(),
+                         fmt::format("{}nothing came for {}",
+                                     answer == Answer::served ? "it was told success, then " : "",
+                                     text_of(scaled(patience))),
+                         Cause::timed_out};
+    }
+}
+
+/// Whether the tool refuses a client whose request its upstream proxy has granted: by what it says
+/// in its handshake, or by the end of the connection. Where it says nothing there, or says success,
+/// that end is waited for until the tool rests.
+inline bool has_refused(PairRun& run, AskingClient& client) {
+    using namespace std::chrono_literals;
+    constexpr Duration moment = 1s;
+    if (client.is_to_be_told()) {
+        const auto told = client.read_answer();
+        if (told.answer != Answer::served) {
+            return told.is_refused();
+        }
+    }
+    if (!run.wait_for(client.socket().event(POLLIN), Deadline::unscaled(run.wait(moment)),
+                      "a refusal")) {
+        detail::wait_until_idle(run.tool(), moment);
+    }
+    return await_ending(run, client.socket(), Deadline::now()).has_value();
 }
 
 } // namespace test_tunnel::check

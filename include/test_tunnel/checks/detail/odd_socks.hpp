@@ -162,8 +162,11 @@ inline std::vector<OddRequest> unauthorized_socks5(const Endpoint& target,
     };
     credentials("socks5.password.wrong", "a password whose last byte is another one", user,
                 with_last_changed(password));
-    credentials("socks5.password.longer", "a password with one more byte", user,
-                with_other_length(password));
+    const auto other_length = with_other_length(password);
+    credentials("socks5.password.longer",
+                other_length.size() > password.size() ? "a password with one more byte"
+                                                      : "a password without its last byte",
+                user, other_length);
     credentials("socks5.password.high_bits", "a password with other high bits in its bytes", user,
                 with_high_bits(password));
     credentials("socks5.password.empty", "an empty password", user, "");

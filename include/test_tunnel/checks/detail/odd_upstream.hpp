@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "test_tunnel/checks/detail/asking_client.hpp"
 #include "test_tunnel/checks/detail/awaiting.hpp"
 #include "test_tunnel/checks/detail/handshake_client.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
@@ -56,12 +57,33 @@ public:
     OddUpstream& operator=(const OddUpstream&) = delete;
     ~OddUpstream() { run_.upstream().answer_by(nullptr); }
 
-    /// How many connections it has answered.
-    [[nodiscard]] std::size_t count() const noexcept { return count_; }
-
     /// Waits until it has answered a connection for this client, which may have something to read
     /// then, and returns that. Throws Unexpected where the client is told something before.
     [[nodiscard]] Socket await(Socket& client) {
+        return await(client, [&] { return std::optional{what_came(client)}; });
+    }
+    /// Does the same for a client that may be told success before: by a tool that tells it before
+    /// it connects anywhere.
+    [[nodiscard]] Socket await(AskingClient& client) {
+        return await(client.socket(), [&]() -> std::optional<std::string> {
+            if (!client.is_to_be_told()) {
+                return what_came(client.socket());
+            }
+            auto told = client.read_answer();
+            return told.answer == check::Answer::served ? std::nullopt : std::optional{told.text};
+        });
+    }
+
+    /// How many connections it has answered.
+    [[nodiscard]] std::size_t count() const noexcept { return count_; }
+
+    /// Has all connections go that it has answered, and nobody has taken.
+    void let_go() { answered_.clear(); }
+
+private:
+    /// `look_at_client` reads what the client is told before, and returns it where it may not be.
+    template <typename Look>
+    Socket await(Socket& client, Look look_at_client) {
         const auto patience = run_.config().timeouts.io;
         const auto deadline = Deadline::after(patience);
         constexpr Duration look = std::chrono::milliseconds{20};
@@ -72,12 +94,13 @@ public:
             }
             const bool is_told = run_.wait_for(client.event(POLLIN), Deadline::unscaled(look),
                                                "the tool to ask its upstream proxy");
-            if (is_told && answered_.empty()) {
+            const auto told = is_told && answered_.empty() ? look_at_client() : std::nullopt;
+            if (told && answered_.empty()) {
                 throw Unexpected{
                     fmt::format("the tool asks its upstream proxy before it tells its client "
                                 "anything, and {}",
                                 expected_),
-                    "the client: " + what_came(client)};
+                    "the client: " + *told};
             }
             if (deadline.passed() && answered_.empty()) {
                 throw TimedOut{fmt::format("the tool did not ask its upstream proxy for {}",
@@ -89,10 +112,6 @@ public:
         return result;
     }
 
-    /// Has all connections go that it has answered, and nobody has taken.
-    void let_go() { answered_.clear(); }
-
-private:
     void take(Socket tool) {
         ++count_;
         tool.set_timeout(run_.config().timeouts.io);
@@ -102,11 +121,12 @@ private:
             throw;
         } catch (const ToolEnded&) {
             throw;
-        } catch (
-            const std::exception&) { // it may go, with its client, or since it has heard enough
+        } catch (const std::exception& error) {
+            // It may go, with its client, or since it has heard enough.
             if (!detail::ends_soon(tool)) {
                 throw;
             }
+            run_.upstream().keep(error);
             return;
         }
         answered_.push_back(std::move(tool));

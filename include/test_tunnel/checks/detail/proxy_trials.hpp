@@ -15,85 +15,19 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "test_tunnel/base/text.hpp"
-#include "test_tunnel/checks/detail/awaiting.hpp"
+#include "test_tunnel/checks/detail/header_trial.hpp"
 #include "test_tunnel/handshakes/detail/proxy_bytes.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
 #include "test_tunnel/handshakes/proxy_protocol.hpp"
 #include "test_tunnel/net/address.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
-
-/// Returns the version of the PROXY header that the tool is declared to expect. Throws
-/// NotApplicable where it expects none, and for a tool that ends with its first connection: its end
-/// would tell nothing.
-inline ProxyVersion need_client_header(PairRun& run) {
-    const auto version = run.client_header();
-    if (!version) {
-        throw NotApplicable{fmt::format("it expects no PROXY header ({})",
-                                        detail::wording_of_client_header(run.config().dialect))};
-    }
-    if (serves_once(run)) {
-        throw NotApplicable{serves_just_one(run)};
-    }
-    return *version;
-}
-
-/// A client that says something before its data.
-struct HeaderTrial {
-    /// Its name in `Traits::accepts`: "proxy.v2.version". Empty where it has none.
-    std::string_view name{};
-    /// What is special about it, for a reader: "version 1 in the signature of version 2".
-    std::string what{};
-    /// What it writes first.
-    std::string header{};
-    /// Of which client the header tells. Nothing: of none, so that it is the connection's own.
-    std::optional<Endpoint> claimed{};
-    /// Whether the server has to be told of that one, and not of the connection's own.
-    bool is_about_client = false;
-    /// Whether the client then ends its direction, and says nothing else.
-    bool ends = false;
-    /// Whether `header` is no header at all, and whoever serves this client passes it on.
-    bool is_data = false;
-};
-
-/// What has become of a client.
-enum class Fate {
-    /// What it said arrived at the server, and nothing else.
-    served,
-    /// Something else arrived at the server.
-    leaked,
-    /// Its connection was ended, or reset.
-    refused,
-    /// Nothing came of it in time.
-    waiting
-};
-
-/// What has become of a client, and what a failure says of it.
-struct HeaderOutcome {
-    Fate fate{};
-    std::string text{};
-    /// Whether the tool has connected to the server for it and ended that without a byte.
-    bool has_dialled = false;
-    /// The client of which the tool has told the server, where it has.
-    std::optional<Endpoint> told{};
-    /// Both ends, where the client is served.
-    std::optional<Connection> connection{};
-};
-
-/// What arrives at the server while a client is tried.
-struct TrialArrival {
-    Socket socket;
-    bool is_opened = false;
-    bool has_ended = false;
-    std::string bytes{};
-    /// What is wrong with what came first, in words.
-    std::string complaint{};
-    std::optional<Endpoint> told{};
-};
 
 /// Tries clients one after the other, and looks at both ends of each.
 class HeaderTrials {
@@ -104,7 +38,15 @@ public:
     /// Sends a header.
     using Sender = std::function<void(Socket&, std::string_view)>;
 
-    explicit HeaderTrials(PairRun& run) : run_{run} {}
+    /// Throws NotApplicable where the tool asks an upstream proxy before it answers its client.
+    explicit HeaderTrials(PairRun& run) : run_{run} {
+        const bool has_handshake = !std::holds_alternative<std::monostate>(run.protocol());
+        if (has_handshake && run.upstream().is_there() && run.client_header()) {
+            throw NotApplicable{
+                "it has a handshake with its clients, and one with an upstream proxy: behind a "
+                "PROXY header, the two are not tried"};
+        }
+    }
 
     /// Sends what `trial` says, then a text, and returns what has become of it within `patience`:
     /// `demand` is what should, in words. Throws errors that say nothing of the header.
@@ -112,18 +54,15 @@ public:
                              const Sender& send = {}) {
         arrivals_.clear();
         said_.clear();
-        auto client = run_.connect_client();
-        run_.expect_arrival();
-        run_.step(trial.name.empty() ? "header" : std::string{trial.name},
-                  fmt::format("{}: {}", trial.what, demand), Party::client, Party::tool);
-        client.set_timeout(patience);
+        lost_ = {};
+        patience_ = patience;
         // Each client says something else: what comes late for one is not taken for another's.
         const auto text = trial.ends ? "" : run_.pattern(1000 + count_++).bytes(0, 16);
-        const auto deadline = Deadline::after(patience);
-        patience_ = patience;
-        lost_ = {};
-        say(client, trial, text, deadline, send);
+        auto [client, deadline] = begin(trial, demand, text, send);
+        // From now on, `watch` looks at both ends itself.
+        client.supervise(run_.tool().supervisor());
         auto result = watch(client, trial, trial.is_data ? trial.header + text : text, deadline);
+        is_refused_ = result.fate == Fate::refused;
         if (result.fate == Fate::served) {
             result.connection->client.set_timeout(run_.config().timeouts.io);
         } else if (result.fate == Fate::waiting && !text.empty()) {
@@ -131,6 +70,29 @@ public:
             run_.kill_after_check(); // it may connect for that client when it ends
         }
         return result;
+    }
+
+    /// Returns what has arrived at the server, in words, since the last client was refused; empty
+    /// where nothing has, or that one was not refused.
+    std::string late_arrival() {
+        if (!is_refused_) {
+            return {};
+        }
+        for (auto& stray : run_.take_strays()) {
+            const bool is_granted = run_.upstream().is_there();
+            arrivals_.push_back({std::move(stray), is_granted, is_granted});
+        }
+        for (auto& each : arrivals_) {
+            while (!each.has_ended &&
+                   run_.wait_for(each.socket.event(POLLIN), Deadline::now(), "what arrives late")) {
+                read_arrival(each);
+            }
+            if (!each.bytes.empty() && !is_of_earlier_client(each.bytes)) {
+                return "it is refused, but then at the server arrived " +
+                       bytes_around(std::exchange(each.bytes, {}), 0);
+            }
+        }
+        return {};
     }
 
     /// Demands that a client is served, that what it says arrives, that the answer does, and that
@@ -157,6 +119,24 @@ public:
     }
 
 private:
+    /// Keeps what arrives at the upstream proxy, if there is one, for `watch`.
+    class Collecting {
+    public:
+        explicit Collecting(HeaderTrials& trials) : run_{trials.run_} {
+            if (run_.upstream().is_there()) {
+                run_.upstream().answer_by([&trials](Socket arrived) {
+                    trials.arrivals_.push_back({std::move(arrived)});
+                });
+            }
+        }
+        Collecting(const Collecting&) = delete;
+        Collecting& operator=(const Collecting&) = delete;
+        ~Collecting() { run_.upstream().answer_by(nullptr); }
+
+    private:
+        PairRun& run_;
+    };
+
     static bool is_same(const Endpoint& one, const Endpoint& other) {
         return one.port == other.port && one.address.packed() == other.address.packed();
     }
@@ -174,6 +154,20 @@ private:
         }
         throw Unexpected{run_.expected(),
                          told ? fmt::format("it says {}", *told) : "it says that it is unknown"};
+    }
+
+    /// Connects a client, and has it say all that it says. Returns until when its fate is awaited.
+    std::pair<Socket, Deadline> begin(const HeaderTrial& trial, std::string_view demand,
+                                      std::string_view text, const Sender& send) {
+        const Collecting collecting{*this};
+        auto client = run_.connect_client();
+        run_.expect_arrival();
+        run_.step(trial.name.empty() ? "header" : std::string{trial.name},
+                  fmt::format("{}: {}", trial.what, demand), Party::client, Party::tool);
+        client.set_timeout(patience_);
+        const auto deadline = Deadline::after(patience_);
+        say(client, trial, text, deadline, send);
+        return {std::move(client), deadline};
     }
 
     /// Does the client's part until the text. What goes wrong is no error yet: the tool may refuse.
@@ -316,23 +310,36 @@ private:
         }
     }
 
+    /// Does what comes first on a connection: what the upstream proxy grants, and then what the
+    /// server is told.
+    void open_arrival(TrialArrival& arrival) {
+        auto& socket = arrival.socket;
+        if (socket.pending() == 0) { // its end
+            arrival.has_ended = true;
+        } else if (run_.upstream().is_there() && !std::exchange(arrival.is_granted, true)) {
+            try {
+                run_.upstream().grant(socket);
+            } catch (const detail::CutShort&) { // it was dialled for a client that is refused
+                arrival.has_ended = true;
+            }
+        } else {
+            arrival.told = run_.read_told_client(socket);
+            arrival.is_opened = true;
+        }
+    }
+
     /// Reads what has come, of which the first may be a header or a handshake with the server.
     void read_arrival(TrialArrival& arrival) {
-        auto& socket = arrival.socket;
+        const auto steps = run_.steps();
         try {
             if (!arrival.is_opened) {
-                if (socket.pending() == 0) { // its end
-                    arrival.has_ended = true;
-                    return;
-                }
-                arrival.told = run_.read_told_client(socket);
-                arrival.is_opened = true;
-                return;
+                open_arrival(arrival);
+            } else {
+                std::array<char, 4096> bytes{};
+                const auto count = arrival.socket.try_read(bytes.data(), bytes.size());
+                arrival.bytes.append(bytes.data(), count.value_or(0));
+                arrival.has_ended = count == std::size_t{0};
             }
-            std::array<char, 4096> bytes{};
-            const auto count = socket.try_read(bytes.data(), bytes.size());
-            arrival.bytes.append(bytes.data(), count.value_or(0));
-            arrival.has_ended = count == std::size_t{0};
         } catch (const SetupError&) {
             throw;
         } catch (const ToolEnded&) {
@@ -348,6 +355,7 @@ private:
                 "is not {}: {}",
                 error.expected(), error.actual());
         }
+        run_.forget_steps(steps); // the client's is the one to be judged by
     }
 
     [[nodiscard]] std::string ending() const {
@@ -364,23 +372,12 @@ private:
     Duration patience_{};
     std::uint64_t count_ = 0;
     std::vector<TrialArrival> arrivals_;
+    bool is_refused_ = false;
     std::string said_;
     std::string lost_;
     /// What clients have said of which nothing came in time.
     std::vector<std::string> abandoned_;
 };
-
-/// Returns the header that tells of the client's own addresses, as the library writes it.
-inline HeaderTrial usual_header(PairRun& run, ProxyVersion version) {
-    const auto& at = run.pair().proxy_listen;
-    // Which port a client will have is not known yet, and no tool can rely on it.
-    constexpr std::uint16_t port = 40'000;
-    const Endpoint source{at.clients.front(), port};
-    return {.what = fmt::format("a header of version {}", static_cast<int>(version)),
-            .header = detail::proxy_header_bytes(
-                {.version = version, .source = source, .destination = at.listen()}),
-            .claimed = source};
-}
 
 /// Returns the versions that the tool takes: the declared one first, and the other one where a
 /// client is served that sends it.

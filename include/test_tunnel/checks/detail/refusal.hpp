@@ -24,10 +24,40 @@ struct Refusal {
     bool after_success = false;
 };
 
+/// Waits until the connection of a client has ended which was told nothing in its handshake, or
+/// `success`.
+inline Refusal await_refusal_after(PairRun& run, Socket& client, std::string_view why, bool success,
+                                   Deadline deadline) {
+    using namespace std::chrono_literals;
+    run.step(
+        "refusal",
+        fmt::format("the tool ends the client's connection, cleanly or by a reset, since {}", why),
+        Party::tool, Party::client);
+    auto ending = await_ending(run, client, Deadline::unscaled(run.wait(3s)));
+    if (!ending && run.speaks_first()) {
+        // Perhaps it connects only now. Not done before: it would turn an end into a reset.
+        try {
+            client.write("Is anybody there?\n");
+        } catch (const SystemError&) {
+            return {Refuses::by_reset, success};
+        }
+    }
+    if (!ending) {
+        ending = await_ending(run, client, deadline);
+    }
+    if (!ending) {
+        throw Unexpected{run.expected(),
+                         fmt::format("the client is left waiting: {}nothing came for {}",
+                                     success ? "the handshake reported success, then " : "",
+                                     text_of(scaled(run.config().timeouts.io))),
+                         Cause::timed_out};
+    }
+    return {*ending == Ending::reset ? Refuses::by_reset : Refuses::by_end, success};
+}
+
 /// Connects a client to the tool, and waits until the client has learnt that it won't be connected:
 /// `why` says for what reason, for texts. Throws Unexpected where it is left waiting.
 inline Refusal await_refusal(PairRun& run, std::string_view why) {
-    using namespace std::chrono_literals;
     const auto patience = run.config().timeouts.io;
     auto client = Socket{run.pair().proxy_listen.address.family()};
     try {
@@ -54,31 +84,7 @@ inline Refusal await_refusal(PairRun& run, std::string_view why) {
         }
         return {Refuses::in_handshake};
     }
-    const bool success = client.has_received().value_or(false);
-    run.step(
-        "refusal",
-        fmt::format("the tool ends the client's connection, cleanly or by a reset, since {}", why),
-        Party::tool, Party::client);
-    auto ending = await_ending(run, client, Deadline::unscaled(run.wait(3s)));
-    if (!ending && run.speaks_first()) {
-        // Perhaps it connects only now. Not done before: it would turn an end into a reset.
-        try {
-            client.write("Is anybody there?\n");
-        } catch (const SystemError&) {
-            return {Refuses::by_reset, success};
-        }
-    }
-    if (!ending) {
-        ending = await_ending(run, client, deadline);
-    }
-    if (!ending) {
-        throw Unexpected{run.expected(),
-                         fmt::format("the client is left waiting: {}nothing came for {}",
-                                     success ? "the handshake reported success, then " : "",
-                                     text_of(scaled(patience))),
-                         Cause::timed_out};
-    }
-    return {*ending == Ending::reset ? Refuses::by_reset : Refuses::by_end, success};
+    return await_refusal_after(run, client, why, client.has_received().value_or(false), deadline);
 }
 
 /// Connects a client, and waits until it has learnt that nobody listens at the target.

@@ -2,6 +2,7 @@
 
 // The ways in which an upstream proxy refuses what it is asked for, or fails to answer.
 
+#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -10,7 +11,9 @@
 #include <variant>
 #include <vector>
 
+#include "test_tunnel/checks/detail/asking_client.hpp"
 #include "test_tunnel/checks/detail/awaiting.hpp"
+#include "test_tunnel/checks/detail/handshake_client.hpp"
 #include "test_tunnel/checks/detail/odd_upstream.hpp"
 #include "test_tunnel/checks/detail/refusal.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
@@ -107,6 +110,43 @@ inline std::vector<UpstreamRefusal> broken_answers_of(PairRun& run) {
     return result;
 }
 
+/// Connects a client that speaks the tool's own protocol, and demands that it is refused in due
+/// form, or that its connection ends: `why`, for texts.
+inline void demand_refusal_in_form(PairRun& run, std::string_view why) {
+    auto client = Socket{run.pair().proxy_listen.address.family()};
+    try {
+        static_cast<void>(run.tool()); // is started where it does not run
+        run.expect_arrival();          // it may come before the client's own is open
+        client = run.open_client();
+    } catch (const SystemError& error) {
+        if (error.code() != ECONNRESET) {
+            throw;
+        }
+        return; // so soon that it is connect(2) that tells
+    }
+    const auto deadline = Deadline::after(run.config().timeouts.io);
+    HandshakeClient handshake{client};
+    const auto told = attempt(handshake, [&](HandshakeClient& each) {
+        shake_hands(each, run.pair().svc_listen.listen(), run.protocol());
+    });
+    switch (told.answer) {
+        case Answer::ended:
+            return;
+        case Answer::refused:
+            require_nothing_behind_refusal(run, client);
+            return;
+        case Answer::served: // some tell that before they connect anywhere
+            await_refusal_after(run, client, why, true, deadline);
+            return;
+        case Answer::silent:
+            throw Unexpected{run.expected(), "the client is left waiting: " + told.text,
+                             Cause::timed_out};
+        case Answer::malformed:
+            break;
+    }
+    throw Unexpected{run.expected(), "no answer in due form: " + told.text};
+}
+
 /// Has the upstream proxy refuse a client's request, and demands that the client is told, in time,
 /// and is sent nothing but what the tool itself says in its handshake; and that nothing goes past.
 inline void demand_refusal(PairRun& run, const UpstreamRefusal& refusal) {
@@ -117,8 +157,13 @@ inline void demand_refusal(PairRun& run, const UpstreamRefusal& refusal) {
                     "when the upstream proxy answers by {}",
                     refusal.what),
         refusal.answer};
+    const auto why = fmt::format("its upstream proxy answers by {}", refusal.what);
     try {
-        await_refusal(run, fmt::format("its upstream proxy answers by {}", refusal.what));
+        if (std::holds_alternative<std::monostate>(run.protocol())) {
+            await_refusal(run, why);
+        } else {
+            demand_refusal_in_form(run, why);
+        }
     } catch (const Unexpected&) {
         run.upstream().require_nothing_past(); // which is worse
         throw;

@@ -37,12 +37,13 @@ inline void send_glued(PairRun& run, ProxyVersion version, std::size_t size) {
 inline void glue_to_header(PairRun& run) {
     constexpr std::size_t some = 1000;
     const auto version = need_client_header(run);
+    const bool has_something_between = run.tls(Party::client) != nullptr ||
+                                       !std::holds_alternative<std::monostate>(run.protocol());
     for (const auto size : {std::size_t{1}, some, std::size_t{20'000}}) {
         const auto steps = run.steps();
-        const auto began = Clock::now();
         send_glued(run, version, size);
         // Where something comes between the two, it is that which is glued, 200 ms later.
-        if (Clock::now() - began > std::chrono::milliseconds{100} && size == some) {
+        if (has_something_between && size == some) {
             return;
         }
         run.forget_steps(steps);

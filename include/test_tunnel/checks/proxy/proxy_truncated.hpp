@@ -1,9 +1,13 @@
 #pragma once
 
+#include <poll.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
 
+#include "test_tunnel/base/text.hpp"
 #include "test_tunnel/checks/detail/odd_headers.hpp"
 #include "test_tunnel/checks/detail/odd_kinds.hpp"
 #include "test_tunnel/checks/detail/proxy_trials.hpp"
@@ -33,6 +37,18 @@ inline std::vector<Socket> connect_silent_halves(PairRun& run,
     return result;
 }
 
+/// Notes that a tool keeps clients without a whole header, after so long. No standard says how long
+/// it may; but who waits for ever can be held up by such clients.
+inline void note_silent(PairRun& run, const std::vector<Socket>& clients, Duration waited) {
+    const bool keeps_one = std::any_of(clients.begin(), clients.end(), [&](const Socket& client) {
+        return !run.wait_for(client.event(POLLIN), Deadline::now(), "the end of a silent client");
+    });
+    if (keeps_one) {
+        run.note(fmt::format("it keeps clients that send no PROXY header for longer than {}",
+                             text_of(waited)));
+    }
+}
+
 /// Has clients leave before their header is complete, beside others that stay and say nothing.
 inline void truncate_header(PairRun& run) {
     require_known(run);
@@ -42,6 +58,7 @@ inline void truncate_header(PairRun& run) {
         throw NotApplicable{fmt::format("it serves clients without a PROXY header ({})",
                                         run.wording(trait::requires_header.name))};
     }
+    const auto began = Clock::now();
     auto silent =
         run.is_concurrent() ? connect_silent_halves(run, versions) : std::vector<Socket>{};
     run.step("beside silent clients",
@@ -60,6 +77,7 @@ inline void truncate_header(PairRun& run) {
         }
     }
     refused.require_all();
+    note_silent(run, silent, Clock::now() - began);
     silent.clear();
     run.sentinel();
 }

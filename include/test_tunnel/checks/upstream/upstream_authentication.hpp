@@ -20,16 +20,22 @@ inline void challenge_at_length(PairRun& run) {
     if (!std::holds_alternative<HttpConnectOptions>(upstream) || !user_of(upstream)) {
         throw NotApplicable{"its upstream proxy asks for no credentials in HTTP"};
     }
+    const auto challenge = [&](std::string_view content, const std::string& answer) {
+        demand_grant(run, fmt::format("after a 407 with {}", content), {}, [&](Socket& tool) {
+            static_cast<void>(detail::read_http(
+                tool, run.pair().svc_listen.listen(),
+                detail::accept_options(upstream, run.upstream().names()), answer));
+            tool.write(detail::http_success);
+        });
+    };
     for (const std::size_t size : {std::size_t{10}, std::size_t{10'000}}) {
-        demand_grant(run,
-                     fmt::format("after a 407 with {} bytes of content (RFC 9110 §15.5.8)", size),
-                     {}, [&](Socket& tool) {
-                         static_cast<void>(detail::read_http(
-                             tool, run.pair().svc_listen.listen(),
-                             detail::accept_options(upstream, run.upstream().names()),
-                             detail::http_challenge(size)));
-                         tool.write(detail::http_success);
-                     });
+        challenge(fmt::format("{} bytes of content (RFC 9110 §15.5.8)", size),
+                  detail::http_challenge(size));
+    }
+    if (run.strict()) {
+        challenge("content in two chunks (RFC 9112 §7.1)",
+                  detail::http_challenge("Transfer-Encoding: chunked",
+                                         "5\r\nWho? \r\n4\r\nYou?\r\n0\r\n\r\n"));
     }
 }
 

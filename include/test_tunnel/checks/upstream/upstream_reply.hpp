@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,8 +17,15 @@
 
 namespace test_tunnel::check {
 
-/// Ways to grant a request: what each is, for texts, and the reply.
-using Grants = std::vector<std::pair<std::string, std::string>>;
+/// A way to grant a request.
+struct Grant {
+    /// What it is, for texts.
+    std::string what;
+    std::string reply;
+    /// Whether only a client may be told so that has asked in HTTP/1.1.
+    bool is_of_1_1 = false;
+};
+using Grants = std::vector<Grant>;
 
 /// An answer of HTTP with so many fields of 50 bytes.
 inline std::string http_with_fields(std::size_t count) {
@@ -60,23 +66,30 @@ inline Grants rare_grants(const Protocol& upstream) {
     if (std::holds_alternative<HttpConnectOptions>(upstream)) {
         return {{"without words behind the code (RFC 9112 §4)", "HTTP/1.1 200 \r\n\r\n"},
                 {"by 204 (RFC 9110 §9.3.6)", "HTTP/1.1 204 No Content\r\n\r\n"},
-                {"with fields of 4 kB", http_with_fields(80)}};
+                {"with fields of 4 kB", http_with_fields(80)},
+                {"with a Content-Length, which means nothing (RFC 9110 §9.3.6)",
+                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
+                {"with a Transfer-Encoding, which means nothing (RFC 9110 §9.3.6)",
+                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true},
+                {"behind an interim answer (RFC 9110 §15.2)",
+                 "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", true}};
     }
     return {};
 }
 
 /// Grants what is asked in a way that a client may refuse: that is noted. One that it understands
 /// must work.
-inline void grant_rarely(PairRun& run, const std::string& what, const std::string& reply) {
+inline void grant_rarely(PairRun& run, const Grant& grant) {
     const OddUpstream::Answer answer = [&](Socket& tool) {
-        run.upstream().read_asked(tool);
-        tool.write(reply);
+        const auto asked = run.upstream().read_asked(tool);
+        const bool is_of_1_0 = asked.version == HttpVersion::http_1_0;
+        tool.write(grant.is_of_1_1 && is_of_1_0 ? detail::http_success : grant.reply);
     };
     bool is_refused = false;
     try {
         OddUpstream upstream{run, "grant", "the client is connected, or refused", answer};
-        auto client = connect_asking(run);
-        static_cast<void>(upstream.await(client));
+        AskingClient client{run};
+        const auto tool = upstream.await(client); // stays open: its end would end the client
         is_refused = has_refused(run, client);
     } catch (const SystemError& error) {
         if (error.code() != ECONNRESET) {
@@ -85,10 +98,10 @@ inline void grant_rarely(PairRun& run, const std::string& what, const std::strin
         is_refused = true; // perhaps so soon that it is connect(2) that tells
     }
     if (is_refused) {
-        run.note(
-            fmt::format("it refuses a client when its upstream proxy grants the request {}", what));
+        run.note(fmt::format("it refuses a client when its upstream proxy grants the request {}",
+                             grant.what));
     } else {
-        demand_grant(run, what, {}, answer);
+        demand_grant(run, grant.what, {}, answer);
     }
 }
 
@@ -101,15 +114,15 @@ inline void grant_in_all_ways(PairRun& run) {
         take_request(run, tool, singly);
         singly(tool, detail::granting_reply(tool.local(), upstream));
     });
-    for (const auto& [what, reply] : usual_grants(upstream)) {
-        demand_grant(run, what, {}, [&run, &words = reply](Socket& tool) {
+    for (const auto& grant : usual_grants(upstream)) {
+        demand_grant(run, grant.what, {}, [&](Socket& tool) {
             run.upstream().read_asked(tool);
-            tool.write(words);
+            tool.write(grant.reply);
         });
     }
     if (run.strict() && !serves_once(run)) {
-        for (const auto& [what, reply] : rare_grants(upstream)) {
-            grant_rarely(run, what, reply);
+        for (const auto& grant : rare_grants(upstream)) {
+            grant_rarely(run, grant);
         }
     }
 }

@@ -50,6 +50,12 @@ inline void require_length(std::string_view value, std::size_t shortest, std::st
     }
 }
 
+/// Nothing more came of a step of a handshake: the connection has ended, or nothing came in time.
+class CutShort : public Unexpected {
+public:
+    using Unexpected::Unexpected;
+};
+
 /// What the other side sends in one step of a handshake: read piece by piece and never further than
 /// asked for, judged as it comes, and kept whole for the account of what was wrong with it.
 template <SocketLike Source>
@@ -63,7 +69,7 @@ public:
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
-    /// Waits for something, and reads at most `size` bytes of it. Throws Unexpected where nothing
+    /// Waits for something, and reads at most `size` bytes of it. Throws CutShort where nothing
     /// comes any more.
     void read_up_to(std::size_t size) {
         const auto before = bytes_.size();
@@ -81,7 +87,7 @@ public:
         }
         bytes_.resize(before + count);
         if (count == 0) {
-            throw Unexpected{"the rest of " + name_, bytes_around(bytes_, before, end), cause};
+            throw CutShort{"the rest of " + name_, bytes_around(bytes_, before, end), cause};
         }
     }
 

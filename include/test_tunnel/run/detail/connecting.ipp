@@ -21,6 +21,7 @@
 #include "test_tunnel/base/detail/inline.hpp"
 #include "test_tunnel/base/detail/system.hpp"
 #include "test_tunnel/discovery/bind.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
 #include "test_tunnel/net/expect.hpp"
 #include "test_tunnel/net/wait.hpp"
 #include "test_tunnel/process/listening.hpp"
@@ -35,6 +36,7 @@ namespace test_tunnel {
 // --- Dial
 
 TEST_TUNNEL_INLINE Socket PairRun::connect_client() {
+    state_.may_ask_otherwise = true;
     return state_.tunnel.connect_client(*this);
 }
 
@@ -152,7 +154,7 @@ TEST_TUNNEL_INLINE Socket PairRun::accept(Socket& client) {
 }
 
 /// The tool's connection, on which what comes first has come.
-TEST_TUNNEL_INLINE Socket PairRun::accept_opened(const Socket& client) {
+TEST_TUNNEL_INLINE Socket PairRun::accept_opened(Socket& client) {
     if (auto granted = upstream().take_granted()) {
         return *std::move(granted);
     }
@@ -161,12 +163,22 @@ TEST_TUNNEL_INLINE Socket PairRun::accept_opened(const Socket& client) {
     try {
         open_server(server, client.local());
         return server;
-    } catch (const Unexpected&) {
+    } catch (const detail::CutShort&) {
         // One that learns by a 407 that it needs credentials may bring them on another connection.
         if (!std::holds_alternative<HttpConnectOptions>(state_.upstream) ||
             !std::get<HttpConnectOptions>(state_.upstream).user || !detail::ends_soon(server)) {
             throw;
         }
+    }
+    const auto patience = state_.patience.value_or(config().timeouts.io);
+    if (!connects_without_a_word(client, Deadline::after(patience))) {
+        throw TimedOut{
+            fmt::format("nothing for {} while waiting for the tool to connect to its "
+                        "upstream proxy again, with its credentials",
+                        text_of(scaled(patience)))};
+    }
+    if (auto granted = upstream().take_granted()) {
+        return *std::move(granted);
     }
     server = listener().accept();
     state_.life.count_arrival(server);
@@ -239,7 +251,9 @@ TEST_TUNNEL_INLINE Connection PairRun::connect_as_usual() {
     set_strays_aside();
     // What comes first may be for another client: then it takes a word to tell them apart.
     const bool is_alone = !has_tool() || state_.life.expected_arrivals() == 0;
+    const bool may_ask_otherwise = state_.may_ask_otherwise;
     auto client = connect_client();
+    state_.may_ask_otherwise = may_ask_otherwise; // this one does not
     if (connections() == 1) {
         require_own_listener(tool(), pair().proxy_listen.listen());
     }
@@ -275,8 +289,13 @@ TEST_TUNNEL_INLINE Connection PairRun::connect_as_usual() {
         // Not what it was waited for in vain.
         state_.habits.learn_time((asked - began) + (arrived - (has_to_speak ? spoken : asked)));
         return {std::move(client), std::move(server)};
+    } catch (const SetupError&) {
+        throw;
+    } catch (const ToolEnded&) {
+        throw;
     } catch (...) {
         state_.life.set_was_reset(client.is_reset());
+        upstream().require_right_requests(); // which would be why it refuses
         throw;
     }
 }

@@ -43,10 +43,11 @@ inline bool is_alive(PairRun& run, Candidate& candidate) {
         throw;
     } catch (const ToolEnded&) {
         throw;
-    } catch (const std::exception&) { // whatever a hook makes of it
+    } catch (const std::exception& error) { // whatever a hook makes of it
         if (!ends_soon(candidate.server)) {
             throw;
         }
+        run.upstream().keep(error);
         return false;
     }
     return true;
@@ -124,6 +125,10 @@ TEST_TUNNEL_INLINE Socket PairRun::accept_by_word(Socket& client, std::string_vi
     }
     throw TimedOut{fmt::format("nothing for {} while waiting for the tool to connect to the server",
                                text_of(scaled(patience)))};
+}
+
+TEST_TUNNEL_INLINE std::vector<Socket> PairRun::take_strays() {
+    return std::exchange(state_.strays, {});
 }
 
 /// Before another client connects: what has arrived is not for that one.

@@ -75,6 +75,25 @@ TEST_TUNNEL_INLINE std::optional<Endpoint> PairRun::handshake_behind_header(Sock
 
 // --- The server's
 
+namespace detail {
+
+/// Returns the client of which the tool's PROXY header tells.
+inline Endpoint read_header_of_tool(PairRun& run, Socket& server, ProxyVersion version) {
+    const auto header = read_proxy_header(server, version);
+    const auto told = client_told_by(header);
+    const auto here = run.pair().proxy_listen.listen();
+    const bool is_here = header.destination->port == here.port &&
+                         header.destination->address.packed() == here.address.packed();
+    if (!is_here && !run.client_header()) { // by which its own client could have told another one
+        run.note(
+            "the destination in its PROXY header is not where its client has connected to "
+            "(proxy-protocol.txt §2)");
+    }
+    return told;
+}
+
+} // namespace detail
+
 TEST_TUNNEL_INLINE void PairRun::open_server(Socket& server,
                                              const std::optional<Endpoint>& client) {
     upstream().grant(server);
@@ -90,7 +109,7 @@ TEST_TUNNEL_INLINE void PairRun::open_granted(Socket& server,
     server.set_timeout(state_.patience.value_or(config().timeouts.io));
     try {
         if (const auto version = server_header()) {
-            told = read_proxied_client(server, *version);
+            told = detail::read_header_of_tool(*this, server, *version);
         }
         if (const auto by_hook = state_.tunnel.open_server(server)) {
             told = by_hook;

@@ -152,6 +152,7 @@ TEST_TUNNEL_INLINE void PairRun::judge_end(const std::vector<bool>& ended_before
 
 TEST_TUNNEL_INLINE void PairRun::settle() {
     state_.life.settle();
+    upstream().require_right_requests();
 }
 
 TEST_TUNNEL_INLINE void PairRun::kill_after_check() noexcept {

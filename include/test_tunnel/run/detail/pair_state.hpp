@@ -21,6 +21,7 @@
 #include "test_tunnel/run/detail/prepared.hpp"
 #include "test_tunnel/run/detail/tool_life.hpp"
 #include "test_tunnel/run/tunnel.hpp"
+#include "test_tunnel/run/upstream_proxy.hpp"
 
 namespace test_tunnel::detail {
 
@@ -104,6 +105,10 @@ struct PairState {
     std::deque<Socket> granted;
     /// What a check has the upstream proxy answer, in place of granting what is asked.
     std::function<void(Socket)> upstream_answer;
+    /// A request to the upstream proxy that was wrong, on a connection that was then given up.
+    std::optional<WrongRequest> wrong_request;
+    /// Whether a client of this check may have asked the tool for something else than the target.
+    bool may_ask_otherwise = false;
     /// What has been said in datagrams that were sent twice, since the first one did not come: it
     /// may come late.
     std::vector<std::string> said_twice;

@@ -196,6 +196,8 @@ TEST_TUNNEL_INLINE CheckResult PairTest::attempt(const Check& check,
     state_.strays.clear();
     state_.granted.clear();
     state_.upstream_answer = nullptr;
+    state_.wrong_request.reset();
+    state_.may_ask_otherwise = false;
     state_.journal.begin(heading);
     state_.life.begin_check();
     state_.life.discard_datagrams();
@@ -227,7 +229,7 @@ TEST_TUNNEL_INLINE CheckResult PairTest::judged(const std::function<void()>& act
         state_.strays.clear();
         state_.granted.clear();
         state_.upstream_answer = nullptr;
-        state_.life.settle();
+        run_.settle();
         return result;
     } catch (const SetupError&) {
         throw;

@@ -37,7 +37,7 @@ public:
     /// The listener at the target, where the server's is at the upstream proxy: nobody may connect
     /// there. Null where there is no upstream proxy, or no tool yet.
     [[nodiscard]] Socket* target_guard() noexcept { return guard_ ? &*guard_ : nullptr; }
-    /// Throws Unexpected where the tool has connected to the target itself.
+    /// Throws Unexpected where the tool has connected to the target itself, or sent it a datagram.
     void require_nothing_past();
 
     /// Where the tool that is running now listens and connects to.
@@ -168,6 +168,7 @@ private:
     /// Keeps the port of the upstream proxy.
     PortReservation upstream_port_;
     std::optional<Socket> guard_;
+    std::optional<DatagramSocket> datagram_guard_;
     Transports transports_;
     std::optional<Socket> listener_;
     std::optional<DatagramSocket> datagram_server_;

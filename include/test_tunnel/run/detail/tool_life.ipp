@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,7 +50,7 @@ TEST_TUNNEL_INLINE void ToolLife::start(Target state) {
     }
     datagram_server_.reset();
     if (transports_.udp && state == Target::listens) {
-        datagram_server_.emplace(bind_datagrams_to(config_, target));
+        datagram_server_.emplace(bind_datagrams_to(config_, pair_.svc_listen.listen()));
     }
     is_there_again_ = false;
     start_tool();
@@ -79,7 +80,8 @@ TEST_TUNNEL_INLINE AddrPort ToolLife::find_upstream() const {
 }
 
 /// Where there is an upstream proxy, it gets an endpoint, and a listener of its own stands at the
-/// target, so that a connection is seen that is made past the proxy.
+/// target, so that a connection is seen that is made past the proxy; and a UDP socket, unless
+/// datagrams are to arrive there.
 TEST_TUNNEL_INLINE void ToolLife::set_guard() {
     if (!upstream_family_) {
         return;
@@ -89,18 +91,36 @@ TEST_TUNNEL_INLINE void ToolLife::set_guard() {
     upstream_port_ = std::move(found.reservation);
     guard_.emplace(bind_to(config_, pair_.svc_listen.listen()));
     guard_->listen();
+    datagram_guard_.reset();
+    if (transports_.udp) {
+        return;
+    }
+    try {
+        datagram_guard_.emplace(bind_datagrams_to(config_, pair_.svc_listen.listen()));
+    } catch (const SystemError&) { // only the port of TCP was looked for
+    }
 }
 
 TEST_TUNNEL_INLINE void ToolLife::require_nothing_past() {
     if (!guard_) {
         return;
     }
-    if (const auto past = guard_->try_accept()) {
+    const auto found = [&](std::string_view what, const Endpoint& from) {
         journal_.hint("it goes to the target itself, not by way of its upstream proxy");
-        throw Unexpected{fmt::format("the tool connects to nobody but its upstream proxy at {}",
-                                     pair_.svc_listen.server()),
-                         fmt::format("a connection from {} to the target itself, {}", past->peer(),
-                                     past->local())};
+        return Unexpected{fmt::format("the tool connects to nobody but its upstream proxy at {}",
+                                      pair_.svc_listen.server()),
+                          fmt::format("{} from {} to the target itself, {}", what, from,
+                                      pair_.svc_listen.listen())};
+    };
+    if (const auto past = guard_->try_accept()) {
+        throw found("a connection", past->peer());
+    }
+    if (datagram_guard_) {
+        if (const auto past = datagram_guard_->try_receive()) {
+            throw found(fmt::format("a datagram of {} byte{}", past->data.size(),
+                                    past->data.size() == 1 ? "" : "s"),
+                        past->from);
+        }
     }
 }
 

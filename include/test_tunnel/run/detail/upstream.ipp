@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "test_tunnel/base/detail/inline.hpp"
+#include "test_tunnel/handshakes/detail/reply.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
 #include "test_tunnel/private_network/host_names.hpp"
 #include "test_tunnel/run/detail/ends_soon.hpp"
@@ -35,6 +36,13 @@ inline bool listens(const Socket& socket) {
            result != 0;
 }
 
+inline void name_step_of_request(PairRun& run) {
+    run.step("upstream",
+             fmt::format("the tool asks its upstream proxy for the server at {}",
+                         run.pair().svc_listen.listen()),
+             Party::tool, Party::server);
+}
+
 /// A connection has arrived at the upstream proxy while something else was awaited. One that ends
 /// before it is granted was made for a client that has gone.
 inline void answer_as_upstream(PairRun& run, PairState& state, Socket arrived) {
@@ -49,10 +57,11 @@ inline void answer_as_upstream(PairRun& run, PairState& state, Socket arrived) {
         throw;
     } catch (const ToolEnded&) {
         throw;
-    } catch (const std::exception&) { // whatever a hook makes of it
+    } catch (const std::exception& error) { // whatever a hook makes of it
         if (!ends_soon(arrived)) {
             throw;
         }
+        run.upstream().keep(error);
         return;
     }
     state.granted.push_back(std::move(arrived));
@@ -89,11 +98,16 @@ TEST_TUNNEL_INLINE std::vector<std::string> UpstreamProxy::names() const {
 
 TEST_TUNNEL_INLINE Asked UpstreamProxy::read_asked(Socket& server) const {
     const auto target = run_.pair().svc_listen.listen();
-    run_.step("upstream",
-              fmt::format("the tool asks its upstream proxy for the server at {}", target),
-              Party::tool, Party::server);
+    detail::name_step_of_request(run_);
     server.set_timeout(state_.patience.value_or(run_.config().timeouts.io));
-    auto asked = detail::read_asked(server, target, state_.upstream, names());
+    Asked asked;
+    try {
+        asked = detail::read_asked(server, target, state_.upstream, names());
+    } catch (const detail::CutShort&) {
+        throw;
+    } catch (const Unexpected& error) {
+        throw detail::WrongRequest{error.expected(), error.actual(), error.cause()};
+    }
     if (asked.address && !asked.name.empty()) {
         run_.note("it asks its upstream proxy for an address in the place of a name");
     }
@@ -114,6 +128,20 @@ TEST_TUNNEL_INLINE void UpstreamProxy::grant(Socket& server) const {
 
 TEST_TUNNEL_INLINE void UpstreamProxy::require_nothing_past() const {
     state_.life.require_nothing_past();
+}
+
+TEST_TUNNEL_INLINE void UpstreamProxy::keep(const std::exception& error) const {
+    const auto* const wrong = dynamic_cast<const detail::WrongRequest*>(&error);
+    if (wrong != nullptr && !state_.wrong_request && !state_.may_ask_otherwise) {
+        state_.wrong_request = *wrong;
+    }
+}
+
+TEST_TUNNEL_INLINE void UpstreamProxy::require_right_requests() const {
+    if (const auto wrong = std::exchange(state_.wrong_request, std::nullopt)) {
+        detail::name_step_of_request(run_);
+        throw detail::WrongRequest{*wrong};
+    }
 }
 
 TEST_TUNNEL_INLINE void UpstreamProxy::answer_by(std::function<void(Socket)> answer) const {
