@@ -72,7 +72,7 @@ int run_one(const std::string& behaviour, const std::string& mode, const std::st
     } else if (is_tls(mode)) { // of all others, the modes without TLS see more
         config.only = {"hello", "tls.*"};
     } else if ((kind == "awkward" && is_tried_as_forwarder(behaviour, mode)) ||
-               (kind == "correct" && config.level == Level::strict && is_variant(mode))) {
+               (kind == "correct" && takes_long && declaration == "-" && is_variant(mode))) {
         config.only = about_asking();
     } else if (config.level == Level::strict && declaration != "-") {
         config.only = checks_about(declaration);
