@@ -20,6 +20,7 @@ inline constexpr auto upstream_behaviours = std::to_array<Behaviour>({
     {"success-before-asking", "awkward", via_with_handshake, "upstream.*", "tells its client success before it asks its upstream proxy (strict)"},
     {"refuses-slowly", "awkward", via_with_handshake, "upstream.*", "takes no reply of its upstream proxy that has a name or an interim answer, and ends its client 1.2 s later (strict)"},
     {"knows-no-interim-answers", "awkward", "via-connect", "upstream.reply", "takes an interim answer of its upstream proxy for a refusal (strict)"},
+    {"passes-bare-407-on", "awkward", "connect-via-connect", "upstream.refusals", "passes its upstream proxy's 407 on to its client without Proxy-Authenticate (strict)"},
     {"asks-in-single-bytes", "awkward", via, "upstream.*", "asks its upstream proxy byte by byte"},
     {"asks-by-literal", "awkward", "via-socks5", "upstream.*", "asks its upstream proxy for an address in the place of a name"},
     {"offers-all-methods", "awkward", "via-socks5", "upstream.*", "offers its upstream proxy methods that nobody asked for"},

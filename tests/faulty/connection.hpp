@@ -345,10 +345,18 @@ inline void refuse_unreachable(Descriptor& client, const std::string& reply,
         ::_exit(6);
     }
     if (is("tells-upstreams-words")) {
-        write_all(client.get(), upstream_words);
+        write_all(client.get(), upstream_words + reply);
+        close_politely(client);
+        return;
     }
     if (is("succeeds-when-upstream-ends") && upstream_words.empty()) {
         write_all(client.get(), success);
+        close_politely(client);
+        return;
+    }
+    if (is("passes-bare-407-on") && upstream_words.find(" 407 ") != std::string::npos) {
+        write_all(client.get(),
+                  "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
         close_politely(client);
         return;
     }

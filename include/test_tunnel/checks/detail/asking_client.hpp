@@ -12,16 +12,34 @@
 
 #include "test_tunnel/checks/detail/awaiting.hpp"
 #include "test_tunnel/checks/detail/handshake_client.hpp"
+#include "test_tunnel/handshakes/detail/http_answer.hpp"
+#include "test_tunnel/handshakes/handshake_refused.hpp"
 #include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
 
+/// Reads the answer to a request. In HTTP, all but 2xx refuses it, whatever the header lacks: who
+/// passes a 407 of its upstream proxy on may leave out the Proxy-Authenticate, as tinyproxy does.
+template <SocketLike Client>
+void read_answer_to(Client& client, const Protocol& protocol) {
+    if (std::holds_alternative<Socks5Options>(protocol)) {
+        detail::read_socks5_reply(client);
+    } else if (std::holds_alternative<Socks4Options>(protocol)) {
+        detail::read_socks4_reply(client);
+    } else if (const auto head = detail::read_http_head(client); !head.is_success()) {
+        throw HandshakeRefused{RefusedStep::connect, head.status, "2xx in the answer to CONNECT",
+                               head.line()};
+    }
+}
+
 /// A client that has asked for the target, and does not wait for the answer.
 class AskingClient {
 public:
     /// Connects it, and asks.
-    explicit AskingClient(PairRun& run) : run_{run}, protocol_{run.protocol()}, socket_{open(run)} {
+    explicit AskingClient(PairRun& run)
+        : run_{run}, protocol_{run.protocol()}, socket_{run.open_client()} {
+        run_.expect_arrival();
         if (const auto* const socks5 = std::get_if<Socks5Options>(&protocol_)) {
             detail::socks5_authenticate(socket_, *socks5); // as far as the tool asks for that
         }
@@ -46,15 +64,8 @@ public:
     /// Unexpected for what is none.
     Attempt read_answer() {
         HandshakeClient client{socket_};
-        auto result = attempt(client, [&](HandshakeClient& each) {
-            if (std::holds_alternative<Socks5Options>(protocol_)) {
-                detail::read_socks5_reply(each);
-            } else if (std::holds_alternative<Socks4Options>(protocol_)) {
-                detail::read_socks4_reply(each);
-            } else {
-                detail::read_http_answer(each, std::get<HttpConnectOptions>(protocol_).version);
-            }
-        });
+        auto result =
+            attempt(client, [&](HandshakeClient& each) { read_answer_to(each, protocol_); });
         if (result.answer == Answer::malformed) {
             throw Unexpected{run_.expected(), "no answer in due form: " + result.text};
         }
@@ -63,13 +74,6 @@ public:
     }
 
 private:
-    /// The tool's connection may come before the client's own is open.
-    static Socket open(PairRun& run) {
-        static_cast<void>(run.tool()); // is started where it does not run
-        run.expect_arrival();
-        return run.open_client();
-    }
-
     PairRun& run_;
     Protocol protocol_;
     Socket socket_;

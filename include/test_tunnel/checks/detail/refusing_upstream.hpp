@@ -115,9 +115,8 @@ inline std::vector<UpstreamRefusal> broken_answers_of(PairRun& run) {
 inline void demand_refusal_in_form(PairRun& run, std::string_view why) {
     auto client = Socket{run.pair().proxy_listen.address.family()};
     try {
-        static_cast<void>(run.tool()); // is started where it does not run
-        run.expect_arrival();          // it may come before the client's own is open
         client = run.open_client();
+        run.expect_arrival();
     } catch (const SystemError& error) {
         if (error.code() != ECONNRESET) {
             throw;
@@ -125,9 +124,14 @@ inline void demand_refusal_in_form(PairRun& run, std::string_view why) {
         return; // so soon that it is connect(2) that tells
     }
     const auto deadline = Deadline::after(run.config().timeouts.io);
+    const auto protocol = run.protocol();
     HandshakeClient handshake{client};
     const auto told = attempt(handshake, [&](HandshakeClient& each) {
-        shake_hands(each, run.pair().svc_listen.listen(), run.protocol());
+        if (const auto* const socks5 = std::get_if<Socks5Options>(&protocol)) {
+            detail::socks5_authenticate(each, *socks5);
+        }
+        each.write(script_of(protocol, run.pair().svc_listen.listen()).request);
+        read_answer_to(each, protocol);
     });
     switch (told.answer) {
         case Answer::ended:
