@@ -128,7 +128,7 @@ public:
 
     /// Demands that nothing has arrived at the server, nor at the clients of `flows`, and that
     /// nothing does for `duration`. Throws Unexpected.
-    void require_no_datagram(std::vector<Flow*> flows, Duration duration = Duration::zero());
+    void require_no_datagram(const std::vector<Flow*>& flows, Duration duration = Duration::zero());
 
 protected:
     FlowRun() = default;

@@ -15,6 +15,7 @@ inline void associate_many(PairRun& run) {
     need_several_associations(run); // of one at a time, each would be a new tool's first
     constexpr int targets = 8;
     std::vector<DatagramSocket> servers;
+    servers.reserve(targets);
     for (int i = 0; i < targets; ++i) {
         servers.push_back(bind_supervised(run, {run.pair().svc_listen.listen().address, 0}));
     }

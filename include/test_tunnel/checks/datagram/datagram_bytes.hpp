@@ -29,7 +29,7 @@ inline void carry_every_byte(PairRun& run) {
                                       {"\0\0\0\1", 4},
                                       {"\0\0\0\3\1\1\1\1\0\65", 10},
                                       "PROXY UDP4\r\n",
-                                      "\r\n\r\n\0\r\nQUIT\n",
+                                      {"\r\n\r\n\0\r\nQUIT\n", 12},
                                       std::string(300, ' ')};
     auto flow = run.flow();
     std::uint64_t number = 100;

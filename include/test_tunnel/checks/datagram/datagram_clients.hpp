@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -70,10 +71,8 @@ inline void serve_clients_at_once(PairRun& run) {
         }
         run.step("no further datagrams", "nothing arrives that nobody has sent", Party::tool,
                  Party::client);
-        std::vector<Flow*> all;
-        for (auto& flow : flows) {
-            all.push_back(&flow);
-        }
+        std::vector<Flow*> all(flows.size());
+        std::transform(flows.begin(), flows.end(), all.begin(), [](Flow& flow) { return &flow; });
         run.require_no_datagram(all);
     }
 }

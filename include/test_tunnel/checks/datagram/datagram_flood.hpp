@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <set>
 #include <string>
@@ -114,8 +115,7 @@ inline void flood(PairRun& run) {
         }
         std::uint64_t number = 0;
         if (came->data.size() == size) {
-            came->data.copy(reinterpret_cast<char*>(&number),
-                            sizeof number); // NOLINT(*-reinterpret-*)
+            std::memcpy(&number, came->data.data(), sizeof number);
         }
         if (came->data.size() != size || number >= count ||
             run.pattern(number).mismatch(sizeof number,
@@ -132,8 +132,7 @@ inline void flood(PairRun& run) {
     const auto payload = [&](std::uint64_t number) {
         std::string result(size, '\0');
         run.pattern(number).fill(0, result);
-        result.replace(0, sizeof number, reinterpret_cast<const char*>(&number),
-                       sizeof number); // NOLINT(*-reinterpret-*)
+        std::memcpy(result.data(), &number, sizeof number);
         return result;
     };
     constexpr std::uint64_t between = 2'000;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -66,8 +67,9 @@ inline void stop_with_flows(PairRun& run) {
     const auto& timeouts = run.config().timeouts;
     run.kill_after_check();
     std::vector<Flow> flows;
-    const int count = run.traits().concurrent == false ? 1 : 4;
-    for (int i = 0; i < count; ++i) {
+    const std::size_t count = run.traits().concurrent == false ? 1 : 4;
+    flows.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
         flows.push_back(run.flow());
     }
     auto& tool = run.tool();

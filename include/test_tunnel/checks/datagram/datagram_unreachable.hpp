@@ -54,10 +54,10 @@ inline void meet_errors(PairRun& run) {
     talk_to_nobody(run, flows);
     run.datagram_server() = bind_datagrams_to(run.config(), target);
     run.datagram_server().supervise(run.supervisor());
-    for (std::size_t i = 0; i < flows.size(); ++i) {
+    for (auto& flow : flows) {
         run.step("served again", "a client is served when somebody receives at the target again",
                  Party::client, Party::server);
-        run.round_trip(flows[i]);
+        run.round_trip(flow);
         run.forgive_losses(); // the first one may meet an error that has come back before
     }
     run.flow_sentinel();

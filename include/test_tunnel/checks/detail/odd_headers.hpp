@@ -101,6 +101,7 @@ inline std::vector<HeaderTrial> truncated_headers(PairRun& run, ProxyVersion ver
     std::vector<HeaderTrial> result;
     const auto places = is_v1 ? std::vector<std::size_t>{1, 6, 12, usual.size() - 1}
                               : std::vector<std::size_t>{1, 12, 14, 16, usual.size() - 1};
+    result.reserve(places.size());
     for (const auto at : places) {
         result.push_back(
             {.name = is_v1 ? "proxy.v1.truncated" : "proxy.v2.truncated",

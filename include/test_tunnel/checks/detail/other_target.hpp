@@ -2,6 +2,7 @@
 
 // A second target beside the pair's own, for tools that are told by each client where to connect.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -97,13 +98,11 @@ public:
 
     /// Has clients ask for the targets by name from now on. Returns false where they have none.
     [[nodiscard]] bool ask_by_name() {
-        for (const auto target : {own, other}) {
+        constexpr std::array both{own, other};
+        return std::all_of(both.begin(), both.end(), [&](std::size_t target) {
             names_.at(target) = host_name_of(at(target).address);
-            if (!names_.at(target)) {
-                return false;
-            }
-        }
-        return true;
+            return names_.at(target).has_value();
+        });
     }
 
     /// Has a client ask for a target, and returns the connection, on which both sides have said a

@@ -154,7 +154,7 @@ inline void demand_refusal_in_form(PairRun& run, std::string_view why) {
 /// Has the upstream proxy refuse a client's request, and demands that the client is told, in time,
 /// and is sent nothing but what the tool itself says in its handshake; and that nothing goes past.
 inline void demand_refusal(PairRun& run, const UpstreamRefusal& refusal) {
-    OddUpstream upstream{
+    const OddUpstream upstream{
         run, "answer",
         fmt::format("the client is told that it is not connected, and is sent nothing of what the "
                     "proxy says, "

@@ -133,7 +133,8 @@ TEST_TUNNEL_INLINE void FlowRun::note_delay() {
         "nothing else to do");
 }
 
-TEST_TUNNEL_INLINE void FlowRun::require_no_datagram(std::vector<Flow*> flows, Duration duration) {
+TEST_TUNNEL_INLINE void FlowRun::require_no_datagram(const std::vector<Flow*>& flows,
+                                                     Duration duration) {
     std::vector<SocketEvent> events{datagram_server().event(POLLIN)};
     for (const auto* flow : flows) {
         events.push_back(flow->client.event(POLLIN));
