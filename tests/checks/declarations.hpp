@@ -134,6 +134,10 @@ inline std::vector<Declaration> better_than_declared() {
                       .behaviour = "udp-2500-at-most",
                       .mode = "udp",
                       .better = "datagram_size"});
+    result.push_back({.declaration = "flow_timeout=2s",
+                      .behaviour = "udp-two-seconds",
+                      .mode = "udp",
+                      .level = "strict"});
     result.push_back({.declaration = "idle_timeout=2500ms",
                       .behaviour = "association-ends-silent",
                       .mode = "associate",
@@ -192,6 +196,7 @@ inline std::vector<Declaration> faults_beside_declarations() {
         {"association-ends-idle", "association-closes-control", "association-serves-strangers"},
         "associate");
     add("empty_datagrams=false", {"udp-ends-on-empty", "udp-empty-when-refused"}, "udp");
+    add("flow_timeout=2s", {"udp-leaks-forgotten"}, "udp");
     add("datagram_size=1500", {"udp-clips-answers", "udp-loses-1473"}, "udp");
     add("drops_strangers=false", {"udp-follows-stranger", "udp-ends-on-stranger"}, "udp");
     add("several_answers=false", {"udp-five-answers"}, "udp");

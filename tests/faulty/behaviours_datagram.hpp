@@ -116,6 +116,7 @@ inline constexpr auto datagram_behaviours = std::to_array<Behaviour>({
     {"udp-late-answers-lost", "fault", udp, "datagram.silence", "carries no answer that comes after 300 ms"},
     {"udp-keeps-alive", "fault", udp, "datagram.silence", "sends a byte to a client that has been silent for 250 ms"},
     {"udp-ends-when-silent", "fault", udp, "datagram.silence", "ends when a client has been silent for 300 ms"},
+    {"udp-leaks-forgotten", "fault", udp, "datagram.silence", "forgets a client that has been silent for 2 s, but closes nothing (strict)"},
     {"udp-leaks-descriptors", "fault", udp, "datagram.growth", "keeps a descriptor for one datagram in four (strict)"},
     {"udp-leaks-memory", "fault", udp, "datagram.growth", "keeps 8 KiB for each datagram (strict)"},
     {"udp-stops-in-flood", "fault", udp, "datagram.flood", "stops after 300 datagrams (strict)"},

@@ -104,6 +104,8 @@ public:
     /// The patience for what may take as long as `usual`: twice as much as any datagram has taken,
     /// if that is longer, but no more than `timeouts.answer`.
     [[nodiscard]] Duration patience_of_at_least(Duration usual);
+    /// The patience for the other copy of what was sent twice, of which one has come after `delay`.
+    [[nodiscard]] Duration patience_for_copy(Duration delay);
     /// Begins a wait, which lasts for `timeouts.io` at most.
     [[nodiscard]] IdleWait begin_wait(Duration patience);
     /// Nothing has come for `duration`: takes that from the patience of `wait`, if it counts. It

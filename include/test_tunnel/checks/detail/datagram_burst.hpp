@@ -81,8 +81,7 @@ public:
             }
             const auto delay = first.waited() + second.waited();
             // Of those whose other copy comes, too, none was lost.
-            auto copies =
-                run_.begin_wait(std::max(first.patience, std::min(2 * delay, second.patience)));
+            auto copies = run_.begin_wait(run_.patience_for_copy(delay));
             if (collect(copies, Copies::each)) {
                 run_.remember_delay(delay);
                 run_.note_delay();

@@ -122,6 +122,14 @@ TEST_TUNNEL_INLINE Duration FlowRun::patience_for(int sent) {
                      : scaled(self().config().timeouts.answer);
 }
 
+TEST_TUNNEL_INLINE Duration FlowRun::patience_for_copy(Duration delay) {
+    const auto patience =
+        std::max(patience_for(1), std::min(2 * delay, scaled(self().config().timeouts.answer)));
+    // The flow must not be forgotten meanwhile.
+    const auto limit = self().traits().flow_timeout;
+    return limit ? std::min<Duration>(patience, *limit / 4) : patience;
+}
+
 TEST_TUNNEL_INLINE void FlowRun::remember_delay(Duration delay) {
     auto& slowest = self().state_.slowest_datagram;
     slowest = std::max(slowest, delay);
@@ -268,12 +276,8 @@ TEST_TUNNEL_INLINE void FlowRun::carry(Flow& flow, Party speaker, std::string_vi
     auto second = begin_wait(patience_for(2));
     if (arrives(flow, speaker, payload, second, OnError::wait_on)) {
         const auto delay = first.waited() + second.waited();
-        // Where the other one comes, too, none was lost. The flow must not be forgotten meanwhile.
-        auto patience = std::max(first.patience, std::min(2 * delay, second.patience));
-        if (const auto limit = self().traits().flow_timeout) {
-            patience = std::min<Duration>(patience, *limit / 4);
-        }
-        auto copy = begin_wait(patience);
+        // Where the other one comes, too, none was lost.
+        auto copy = begin_wait(patience_for_copy(delay));
         if (arrives(flow, speaker, payload, copy, OnError::wait_on)) {
             remember_delay(delay);
             note_delay();
