@@ -118,7 +118,11 @@ inline std::vector<Case> connection_cases() {
          .varying = {direction, {"(ONE WAY: [^\n]*)(\n\\1)?", "$1 (at one end, or both)"}},
          .trait = "idle_timeout"},
         {"proxy.glued", "header-repeats-glued", "proxy-v1"},
-        {"proxy.local", "header-leaks-local", "proxy-v2", test_tunnel::Level::standard, {dump, counts}},
+        {"proxy.local",
+         "header-leaks-local",
+         "proxy-v2",
+         test_tunnel::Level::standard,
+         {dump, counts}},
         {"proxy.passed_on", "header-tells-other-port", "proxy-both"},
         // Whether it is told by the end or by a reset is a matter of time.
         {"proxy.cut",
