@@ -18,7 +18,7 @@ inline constexpr auto associate_cases = std::to_array<AssociateCase>({
     {"associate.apart", "association-steals-answers"},
     {"associate.unknown_client", "association-needs-address"},
     {"associate.fragment", "association-forwards-fragments"},
-    {"associate.invalid", "association-stops-on-nonsense"},
+    {"associate.invalid", "association-crashes-on-short"},
     {"associate.growth", "association-leaks", test_tunnel::Level::strict},
     {"associate.strangers", "association-serves-strangers", test_tunnel::Level::standard,
      "drops_strangers"},
