@@ -90,7 +90,7 @@ public:
         const auto patience = run_.config().timeouts.io;
         const auto deadline = Deadline::after(patience);
         bool is_refused = false;
-        while (!server_ && complaint_.empty() && !(is_refused && unclear() == 0)) {
+        while (!server_ && complaint_.empty() && (!is_refused || unclear() != 0)) {
             std::vector<SocketEvent> events{run_.listener().event(POLLIN)};
             for (const auto& each : arrived_) {
                 events.push_back(each.socket.event(POLLIN));

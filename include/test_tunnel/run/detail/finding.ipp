@@ -5,7 +5,9 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <string_view>
@@ -53,6 +55,25 @@ inline bool is_alive(PairRun& run, Candidate& candidate) {
     return true;
 }
 
+/// Reads the first word on a connection, and returns whether it is the one that is awaited. False,
+/// too, where it is one of the `said` words of earlier clients, whose connections a tool may make
+/// when they have gone. Throws Unexpected for any other bytes.
+inline bool is_of(PairRun& run, std::string_view word, std::uint64_t said, Socket& server) {
+    const auto came = test_tunnel::expect_read(server, word, PairRun::up, 0);
+    if (came == word) {
+        return true;
+    }
+    for (std::uint64_t i = 0; i < said; ++i) {
+        if (run.pattern(i).bytes(0, word.size()) == came) {
+            return false;
+        }
+    }
+    const auto at = static_cast<std::size_t>(
+        std::mismatch(word.begin(), word.end(), came.begin()).first - word.begin());
+    throw Unexpected{fmt::format("{}: {}", PairRun::up, bytes_around(word, at)),
+                     bytes_around(came, at, fmt::format(", different from offset {} on", at))};
+}
+
 } // namespace detail
 
 TEST_TUNNEL_INLINE std::optional<Socket> PairRun::find_by_word(std::string_view word,
@@ -84,8 +105,9 @@ TEST_TUNNEL_INLINE std::optional<Socket> PairRun::find_by_word(std::string_view 
             bool is_done = !detail::is_alive(*this, candidate);
             if (was_open && !is_done) {
                 try {
-                    test_tunnel::expect_read(candidate.server, word, up);
-                    found = std::move(candidate.server);
+                    if (detail::is_of(*this, word, state_.said, candidate.server)) {
+                        found = std::move(candidate.server);
+                    }
                 } catch (const SystemError&) {
                     // Its client had gone.
                 }
