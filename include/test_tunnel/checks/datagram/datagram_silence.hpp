@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "test_tunnel/base/text.hpp"
+#include "test_tunnel/checks/detail/datagram_burst.hpp"
 #include "test_tunnel/checks/detail/growth.hpp"
 #include "test_tunnel/config/trait_table.hpp"
 #include "test_tunnel/run/check.hpp"
