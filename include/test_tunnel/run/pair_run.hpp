@@ -259,11 +259,11 @@ public:
     /// Kills the tool, and starts another one while nobody listens at the target:
     /// `listener().listen()` ends that.
     void restart_early();
-    /// Kills the tool, if it runs, and starts another one at once where that was: at the same
-    /// addresses and ports.
+    /// Kills the tool, if it runs, and starts another one at once at the same addresses and ports.
     void restart_there();
-    /// Calls the hooks `TestTunnel::reload` and `TestTunnel::reload_broken`.
+    /// Has the tool reload; does not wait until it has. Throws NotApplicable where nothing says how.
     void reload();
+    /// Has it reload a broken configuration, as `reload` does. False where its test has none.
     [[nodiscard]] bool reload_broken();
     /// Stops the tool and demands that it ends as it should. The next connection starts another.
     void stop();

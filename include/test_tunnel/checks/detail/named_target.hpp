@@ -76,8 +76,7 @@ public:
     [[nodiscard]] Endpoint first() const { return run_.pair().svc_listen.listen(); }
     [[nodiscard]] Endpoint second() const { return {second_, first().port}; }
 
-    /// Has the name stand for one of the addresses, or for both.
-    void resolve_to_first() { name_->resolve_to({first().address}); }
+    /// Has the name stand for the second address, or for both.
     void resolve_to_second() { name_->resolve_to({second_}); }
     void resolve_to_both() { name_->resolve_to({first().address, second_}); }
 

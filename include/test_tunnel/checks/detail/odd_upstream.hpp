@@ -77,9 +77,6 @@ public:
     /// How many connections it has answered.
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-    /// Has all connections go that it has answered, and nobody has taken.
-    void let_go() { answered_.clear(); }
-
 private:
     /// `look_at_client` reads what the client is told before, and returns it where it may not be.
     template <typename Look>

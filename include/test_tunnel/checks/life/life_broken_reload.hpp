@@ -1,10 +1,7 @@
 #pragma once
 
-#include <chrono>
-
 #include "test_tunnel/checks/life/life_reload.hpp"
 #include "test_tunnel/config/dialect.hpp"
-#include "test_tunnel/process/detail/settle.hpp"
 #include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
@@ -13,8 +10,6 @@ namespace test_tunnel::check {
 /// Has a tool reload whose configuration is broken, where its test says how that is done: it must
 /// go on with the one that it has, and still take its own when that is there again.
 inline void reload_with_broken_configuration(PairRun& run) {
-    using namespace std::chrono_literals;
-    constexpr Duration least = 100ms; // a signal may take its time to be looked at
     run.need_concurrency();
     auto lasting = run.connect();
     run.round_trip(lasting);
@@ -22,14 +17,14 @@ inline void reload_with_broken_configuration(PairRun& run) {
              "the tool, told to reload while its configuration is broken, goes on with the one "
              "that it has",
              Party::tool, Party::tool);
-    if (!run.reload_broken()) {
-        throw NotApplicable{fmt::format("its test has no broken configuration ({})",
-                                        run.config().dialect == Dialect::options
-                                            ? "--broken-config"
-                                            : "TestTunnel::reload_broken")};
-    }
-    run.pause(least, "the tool to look at its configuration");
-    detail::wait_until_idle(run.tool(), longest_reload);
+    reload_at_rest(run, longest_reload, [&] {
+        if (!run.reload_broken()) {
+            const bool speaks_options = run.config().dialect == Dialect::options;
+            throw NotApplicable{
+                fmt::format("its test has no broken configuration ({})",
+                            speaks_options ? "--broken-config" : "TestTunnel::reload_broken")};
+        }
+    });
     run.sentinel();
     if (run.traits().keeps_on_reload != false) {
         run.round_trip(lasting);

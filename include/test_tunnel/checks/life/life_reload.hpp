@@ -49,17 +49,22 @@ void until_reloaded(PairRun& run, Duration least, Act meanwhile) {
 /// nothing by that.
 inline constexpr Duration longest_reload = std::chrono::seconds{5};
 
-/// Reloads the tool while nothing is under way, and returns how long it takes until it has, as far
-/// as that can be seen: until it rests, or until `longest` is over.
-inline Duration reload_at_rest(PairRun& run, Duration longest) {
+/// Has the tool reload, by `act`, while nothing is under way, and returns how long it takes until
+/// it has, as far as that can be seen: until it rests, or until `longest` is over.
+template <typename Act>
+Duration reload_at_rest(PairRun& run, Duration longest, Act act) {
     using namespace std::chrono_literals;
     constexpr auto look = 5ms;
     constexpr Duration least = 100ms; // a signal may take its time to be looked at
     const auto began = Clock::now();
-    run.reload();
+    act();
     until_reloaded(run, least, [&] { run.pause(look, "the tool to reload"); });
     detail::wait_until_idle(run.tool(), longest);
     return Clock::now() - began;
+}
+
+inline Duration reload_at_rest(PairRun& run, Duration longest) {
+    return reload_at_rest(run, longest, [&] { run.reload(); });
 }
 
 /// Whether a tool has cut the connections that were open, within a moment.
