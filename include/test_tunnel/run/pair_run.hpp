@@ -261,7 +261,7 @@ public:
     void restart_early();
     /// Kills the tool, if it runs, and starts another one at once at the same addresses and ports.
     void restart_there();
-    /// Has the tool reload; does not wait until it has. Throws NotApplicable where nothing says how.
+    /// Has the tool reload; does not wait until it has. Throws NotApplicable if nothing says how.
     void reload();
     /// Has it reload a broken configuration, as `reload` does. False where its test has none.
     [[nodiscard]] bool reload_broken();
