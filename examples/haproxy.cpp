@@ -31,6 +31,13 @@ CommandTunnel haproxy(const std::string& bind, const std::string& server, Comman
     options.traits = {.reset = ResetShows::as_end, // the server's; the client's it passes on
                       .connects_eagerly = !options.client_header, // or when it knows of the client
                       .refuses = Refuses::by_end};
+    if (options.client_header) {
+        // It looks once at what has come, and refuses a header of which that is not the whole. Of
+        // version 1 it takes UNKNOWN alone, and port 65536 for port 0.
+        options.traits.header_in_one_segment = true;
+        options.traits.takes_unknown = false;
+        options.traits.accepts = {"proxy.v1.port"};
+    }
     return CommandTunnel{config, std::move(options)};
 }
 
