@@ -92,8 +92,8 @@ inline std::vector<Endpoint> addresses_to_try(const std::string& name, const End
         return {};
     }
     if (is("tries-in-any-order") || is("tries-one-by-lot")) {
-        std::minstd_rand random{number + static_cast<unsigned>(::getpid())};
-        random.discard(4);
+        // Of seeds that follow each other, this generator makes numbers that don't.
+        std::mt19937 random{number + static_cast<unsigned>(::getpid())};
         std::shuffle(result.begin(), result.end(), random);
     }
     if ((is("tries-first-only") || is("tries-one-by-lot")) && result.size() > 1) {

@@ -38,7 +38,7 @@ inline void stop_with_full_buffers(PairRun& run) {
     tool.terminate(timeouts.linger + timeouts.check);
     run.kill_after_check(); // how it ends is for stop.busy to judge
     // A tool that has not got a CPU since carries what is read as if nothing had been sent.
-    detail::wait_until_idle(tool, 1s);
+    detail::wait_until_idle(tool, 5s);
     for (auto& stream : streams) {
         stream.reads = true;
         stream.may_break = true;
