@@ -78,9 +78,37 @@ inline bool is_target(const std::string& host, std::uint16_t port, const Endpoin
     return choose_target(host, own == found.end() ? found.front() : *own);
 }
 
+inline std::string lower(std::string text) {
+    for (char& each : text) {
+        each = each >= 'A' && each <= 'Z' ? static_cast<char>(each + 'a' - 'A') : each;
+    }
+    return text;
+}
+
+inline std::string trimmed(const std::string& text) {
+    const auto first = text.find_first_not_of(" \t");
+    return first == std::string::npos
+               ? ""
+               : text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+}
+
 /// What a client of a tool that wants one has to know.
 inline constexpr std::string_view right_user = "user";
 inline constexpr std::string_view right_password = "password";
+
+/// Whether a tool that compares them its own way takes them for the right ones.
+inline bool is_nearly_right(std::string_view user, const std::string& password) {
+    if (user == right_user) {
+        return (is("compares-beginnings") && right_password.starts_with(password)) ||
+               (is("compares-as-long-as-its-own") && password.starts_with(right_password)) ||
+               (is("ignores-case-of-password") && lower(password) == right_password) ||
+               (is("trims-password") && trimmed(password) == right_password);
+    }
+    return (is("ignores-user") && password == right_password) ||
+           (is("looks-for-user") && user.starts_with(right_user) && password == right_password) ||
+           (is("joins-user-and-password") &&
+            std::string{user} + password == std::string{right_user} + std::string{right_password});
+}
 
 inline bool is_right(std::string_view user, std::string password) {
     constexpr char seven_bits = 0x7f;
@@ -93,11 +121,9 @@ inline bool is_right(std::string_view user, std::string password) {
     if (is("crashes-on-long-passwords") && user.size() == 255 && password.size() == 255) {
         crash();
     }
-    const bool result =
-        is("accepts-any-password") ||
-        ((user == right_user || is("ignores-user")) &&
-         (password == right_password ||
-          (is("compares-beginnings") && right_password.starts_with(std::string_view{password}))));
+    const bool result = is("accepts-any-password") ||
+                        (user == right_user && password == right_password) ||
+                        is_nearly_right(user, password);
     if (!result && is("hangs-on-wrong-password")) {
         hang();
     }

@@ -106,7 +106,7 @@ inline void answer_after_silence(PairRun& run, SilentFlows& silent) {
     using namespace std::chrono_literals;
     const auto limit = run.traits().flow_timeout;
     const Duration moment = 400ms; // no tool forgets a client that soon, unless that is declared
-    const auto longest = run.strict() ? Duration{5s} : Duration{800ms};
+    const auto longest = run.strict() ? Duration{5s} : Duration{600ms};
     const auto stay_silent = [&](const SilentFlow& which, Duration duration) {
         run.step("silence", fmt::format("nothing comes to a client for {}", text_of(duration)),
                  Party::tool, Party::client);

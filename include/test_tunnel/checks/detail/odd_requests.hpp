@@ -47,27 +47,6 @@ enum class Demand {
 /// The messages of a handshake.
 enum class Message { none, greeting, credentials, request };
 
-/// Returns the text with another last byte.
-inline std::string with_last_changed(std::string text) {
-    text.back() = text.back() == 'x' ? 'y' : 'x';
-    return text;
-}
-
-/// Returns the text with another high bit in each of its bytes.
-inline std::string with_high_bits(std::string text) {
-    constexpr unsigned high_bit = 0x80;
-    for (char& each : text) {
-        each = static_cast<char>(static_cast<unsigned char>(each) ^ high_bit);
-    }
-    return text;
-}
-
-/// Returns the text with one more byte or, where it can't be longer, without its last byte.
-inline std::string with_other_length(const std::string& text) {
-    constexpr std::size_t longest = 255;
-    return text.size() < longest ? text + 'x' : text.substr(0, longest - 1);
-}
-
 /// A request that a usual client would not send. `Traits::accepts` may excuse a tool from what is
 /// demanded.
 struct OddRequest {

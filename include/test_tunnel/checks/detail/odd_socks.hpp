@@ -8,6 +8,7 @@
 
 #include "test_tunnel/checks/detail/handshake_client.hpp"
 #include "test_tunnel/checks/detail/odd_requests.hpp"
+#include "test_tunnel/checks/detail/wrong_credentials.hpp"
 #include "test_tunnel/handshakes/socks4.hpp"
 #include "test_tunnel/handshakes/socks5.hpp"
 #include "test_tunnel/net/address.hpp"
@@ -149,30 +150,14 @@ inline std::vector<OddRequest> unauthorized_socks5(const Endpoint& target,
                                                    const Socks5Options& options) {
     using namespace std::string_literals;
     const Script good = script_of(options, target);
-    const auto& user = options.user.value();
-    const auto& password = options.password.value();
     std::vector<OddRequest> result;
-    const auto credentials = [&](std::string_view name, std::string what, std::string_view a_user,
-                                 std::string_view a_password) {
-        result.push_back(
-            {name,
-             std::move(what),
-             "RFC 1929 §2",
-             {good.greeting, '\x01' + counted(a_user) + counted(a_password), good.request}});
-    };
-    credentials("socks5.password.wrong", "a password whose last byte is another one", user,
-                with_last_changed(password));
-    const auto other_length = with_other_length(password);
-    credentials("socks5.password.longer",
-                other_length.size() > password.size() ? "a password with one more byte"
-                                                      : "a password without its last byte",
-                user, other_length);
-    credentials("socks5.password.high_bits", "a password with other high bits in its bytes", user,
-                with_high_bits(password));
-    credentials("socks5.password.empty", "an empty password", user, "");
-    credentials("socks5.user.wrong", "a user whose last byte is another one",
-                with_last_changed(user), password);
-    credentials("socks5.user.empty", "an empty user", "", password);
+    for (const auto& wrong : wrong_credentials(options.user.value(), options.password.value())) {
+        result.push_back({wrong.socks5,
+                          std::string{wrong.what},
+                          "RFC 1929 §2",
+                          {good.greeting, '\x01' + counted(wrong.user) + counted(wrong.password),
+                           good.request}});
+    }
     result.push_back({"socks5.password.none",
                       "a greeting that offers no authentication only",
                       "RFC 1928 §3",
