@@ -18,11 +18,14 @@ class PairRun;
 /// A wait for datagrams. It ends when, in all, nothing has come for `patience` though the tool had
 /// nothing else to do, and at `deadline` in any case.
 struct IdleWait {
+    /// For how long nothing may come, in all, while the tool is idle.
     Duration patience;
+    /// When it ends in any case.
     Deadline deadline;
     /// How much of the patience is left.
     Duration left = patience;
 
+    /// Whether it has ended.
     [[nodiscard]] bool is_over() const { return left <= Duration::zero() || deadline.passed(); }
     /// How much of it is used up.
     [[nodiscard]] Duration waited() const { return patience - left; }

@@ -11,6 +11,7 @@
 #include "test_tunnel/checks/detail/handshake_client.hpp"
 #include "test_tunnel/checks/detail/odd_kinds.hpp"
 #include "test_tunnel/checks/detail/refusal.hpp"
+#include "test_tunnel/checks/detail/wrong_credentials.hpp"
 #include "test_tunnel/config/trait_table.hpp"
 #include "test_tunnel/handshakes/http_connect.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
