@@ -232,6 +232,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"loses-xon-xoff", "fault", all, "data.bytes", "takes 0x11 and 0x13 for flow control"},
     {"formats-percent", "fault", all, "data.bytes", "makes one of two percent signs"},
     {"elides-zeros", "fault", all, "data.bytes", "cuts runs of zeros down to 64"},
+    {"drops-blocks-of-zeros", "fault", all, "data.bytes", "takes a piece of which all bytes are zero for an empty one"},
 
     // Data, small, both ways, or none
     {"stops-after-500-turns", "fault", all, "data.ping_pong", "passes nothing on after 500 changes of direction"},
@@ -263,6 +264,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"keeps-end-of-upload", "fault", all, "close.half.up", "keeps the client's end to itself after 64 KiB, if the server has said nothing"},
     {"keeps-end-of-download", "fault", all, "close.half.up", "keeps the client's end to itself if it has said nothing, after 64 KiB from the server"},
     {"keeps-second-end-up", "fault", all, "close.half.down", "keeps the client's end to itself if it has said nothing, and the server has ended before"},
+    {"loses-word-with-end", "fault", all, "close.half.up", "loses a short word that comes together with the end of its direction"},
     {"keeps-second-end-down", "fault", all, "close.half.up", "keeps the server's end to itself if it has said nothing, and the client has ended before"},
     {"resets-at-silent-end-up", "fault", all, "close.half.up", "resets the server when the client ends and nobody has said anything"},
     {"resets-at-silent-end-down", "fault", all, "close.half.down", "resets the client when the server ends and nobody has said anything"},
@@ -354,6 +356,8 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"hangs-when-target-resets", "fault", all, "target.resets", "keeps the client where the server resets before any data"},
     {"dies-when-target-resets", "fault", all, "target.resets", "crashes where the server resets before any data"},
     {"loses-early-data", "fault", all, "target.late", "loses what the client sends while connecting takes 50 ms or more (strict)"},
+    {"loses-much-early-data", "fault", plain, "target.late", "loses what the client has sent before it was connected, if that is more than 16 KiB (strict)"},
+    {"gives-up-ended-client", "fault", plain, "target.late", "gives up a client whose direction has ended while connecting took 50 ms or more (strict)"},
     {"stops-after-refusals", "fault", all, "target.refusals", "connects nobody onwards once the target could not be reached ten times"},
     {"loses-slots-when-unreachable", "fault", all, "target.refusals", "has twelve slots, and loses one where the target can't be reached"},
     {"tires-of-target", "fault", all, "target.returns", "connects nobody onwards when the target has come back five times (strict)"},

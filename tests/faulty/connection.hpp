@@ -498,8 +498,7 @@ inline void tell_server(const Descriptor& server, const Descriptor& client,
 /// server's connection is reset.
 inline bool gives_up(const Descriptor& client, Descriptor& server) {
     work_for(5ms);
-    char byte = 0;
-    const bool has_gone = ::recv(client.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    const bool has_gone = has_ended(client.get());
     if (has_gone) {
         server.reset();
     }
@@ -549,6 +548,15 @@ inline std::unique_ptr<Relay> connect_onwards(const Handshake& handshake, Descri
     tell_server(*server, client, settings);
     if (is("loses-early-data") && Clock::now() - start >= 50ms) {
         discard(client.get(), 1ms);
+    }
+    if (is("loses-much-early-data") && readable_bytes(client.get()) > 16384) {
+        discard(client.get(), 1ms);
+    }
+    if (is("gives-up-ended-client") && Clock::now() - start >= 50ms) {
+        pollfd state{client.get(), POLLRDHUP, 0};
+        if (::poll(&state, 1, 0) > 0) {
+            return nullptr;
+        }
     }
     if (is("loses-data-after-request")) {
         discard(client.get(), 20ms);

@@ -112,6 +112,9 @@ inline std::string distort_bytes(std::string data) {
         data = replace_all(data, "%%", "%");
     } else if (is("elides-zeros")) {
         data = without_long_runs_of_zeros(data);
+    } else if (is("drops-blocks-of-zeros") && data.size() >= 512 &&
+               data.find_first_not_of('\0') == std::string::npos) {
+        data.clear();
     }
     return data;
 }

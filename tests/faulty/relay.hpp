@@ -214,6 +214,9 @@ inline void Relay::receive(Pipe& pipe) {
         }
         pipe.read_at = Clock::now();
         data.resize(static_cast<std::size_t>(count));
+        if (is("loses-word-with-end") && count < 1000 && has_ended(source_of(pipe).get())) {
+            return;
+        }
         data = adjust(pipe, carried_on(pipe, std::move(data)));
         auto& out = takes_wrong_way() ? opposite(pipe) : pipe;
         if (!data.empty()) {

@@ -232,6 +232,12 @@ inline std::size_t readable_bytes(int fd) {
     return static_cast<std::size_t>(count);
 }
 
+/// Whether the peer has ended its direction, and all that it had said before is read.
+inline bool has_ended(int fd) {
+    char byte = 0;
+    return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /// What comes next is the first byte of a message of the handshake.
 inline void begin_message(int fd) {
     is_readable(fd, -1);

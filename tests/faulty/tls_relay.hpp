@@ -121,23 +121,17 @@ private:
         }
         if (error == SSL_ERROR_ZERO_RETURN) {
             up_.has_ended = true;
-            ends_both_ =
-                is("tls-without-half-close") || (is("tls-answers-close-notify-alone") && has_fin());
+            ends_both_ = is("tls-without-half-close") ||
+                         (is("tls-answers-close-notify-alone") && has_ended(client_.get()));
             return true;
         }
         be_cut();
         return false;
     }
 
-    /// Whether the client has ended TCP's direction.
-    [[nodiscard]] bool has_fin() const {
-        char byte = 0;
-        return ::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-    }
-
     /// The client's stream is cut short.
     void be_cut() {
-        if (is("tls-crashes-when-cut") && has_fin()) {
+        if (is("tls-crashes-when-cut") && has_ended(client_.get())) {
             crash();
         }
         if (is("tls-leaves-with-alert")) { // that OpenSSL has sent

@@ -205,11 +205,15 @@ inline void carry_odd_bytes(PairRun& run) {
     run.step("odd bytes", "every byte value and every two of them arrive as they were written",
              Party::client, Party::server);
     exchange(run, connection, odd_bytes());
-    run.step("odd bytes alone", "a byte of an odd value arrives when it is written all alone",
-             Party::client, Party::server);
+    run.step("odd bytes alone", "odd bytes arrive when they are written all alone", Party::client,
+             Party::server);
     const auto soft_end = run.soft_end();
-    for (const auto bytes : {"\0"sv, "\x04"sv, "\x1a"sv, "\xff"sv, "\n"sv, "\r"sv, "\r\n"sv, " "sv,
-                             "quit\r\n"sv, "exit\n"sv}) {
+    constexpr std::size_t length = 4096; // in one piece, which may be all that a tool looks at
+    const std::string zeros(length, '\0');
+    const std::string ones(length, '\xff');
+    for (const std::string_view bytes :
+         {"\0"sv, "\x04"sv, "\x1a"sv, "\xff"sv, "\n"sv, "\r"sv, "\r\n"sv, " "sv, "quit\r\n"sv,
+          "exit\n"sv, std::string_view{zeros}, std::string_view{ones}}) {
         OddBytes alone;
         alone.add("bytes that were written alone", bytes);
         exchange(run, connection, alone);

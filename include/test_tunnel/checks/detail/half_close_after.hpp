@@ -68,6 +68,32 @@ inline std::optional<Duration> half_close_after(PairRun& run, Party here,
     return cut;
 }
 
+/// Has one side write its last word, and end its direction, in one go: both come in one segment,
+/// and the tool may see both at once. `is_first` is whether that is all it ever says.
+inline void half_close_with_last_word(PairRun& run, Party here, bool is_first) {
+    constexpr std::size_t size = 100;
+    const std::uint64_t number = all_before.size() + (is_first ? 1 : 2);
+    auto connection = run.connect();
+    const auto view = view_from(here, connection);
+    say_before(run, view, {.near = is_first ? Said::nothing : Said::much}, number);
+    run.step(fmt::format("last word and half-close{}", is_first ? "" : ", after much"),
+             fmt::format("the {} gets the last word of the {}, which comes in one segment with the "
+                         "end of its direction, and then that end",
+                         view.other, view.self),
+             view.here, view.there);
+    Stream word{.from = view.near,
+                .to = view.far,
+                .name = view.forth,
+                .pattern = run.pattern(number).derive("last word"),
+                .size = size};
+    view.near.hold_back();
+    view.near.write(word.pattern.bytes(0, size));
+    word.written = size;
+    view.near.shutdown_write();
+    carry(run, {&word, 1}, {.patience = run.config().timeouts.io});
+    run.demand_end(view.far, view.forth);
+}
+
 /// Ends the direction of `here` on a connection each for all that may have been said before. `open`
 /// is for how long the other direction is known to stay open; zero where it is not. A tool that
 /// cuts an answer short sooner than that does so because of what was said, which is no reason:
@@ -95,6 +121,11 @@ inline void half_close_after_all(PairRun& run, Party here, Duration open) {
             attempt({.before = before, .number = all_before.size()});
         }
     });
+    for (const bool is_first : {true, false}) {
+        if (expects_end) {
+            half_close_with_last_word(run, here, is_first);
+        }
+    }
 }
 
 } // namespace test_tunnel::check

@@ -44,6 +44,32 @@ private:
     Clock::time_point when_;
 };
 
+/// Has a client say all that it has to say, and end its direction, while the tool still waits for
+/// its connection to the server: `command | nc host port` does.
+inline void end_before_accept(PairRun& run) {
+    constexpr std::size_t most = 65536; // a tool may leave it where it is, in the system's buffers
+    FullQueue queue{run};
+    queue.fill();
+    if (queue.is_released()) {
+        return;
+    }
+    auto client = run.connect_client();
+    run.expect_arrival();
+    run.step("all early", "what a client wrote, and its end, arrive when the server accepts later",
+             Party::client, Party::server);
+    auto text = run.pattern(1).bytes(0, most);
+    std::size_t written = 0;
+    while (const auto taken = client.try_write(std::string_view{text}.substr(written))) {
+        written += taken;
+    }
+    client.shutdown_write();
+    queue.await_dial();
+    queue.release();
+    auto server = run.accept(client);
+    expect_read(server, std::string_view{text}.substr(0, written), run.up);
+    run.demand_end(server, run.up);
+}
+
 /// Has a client write while the tool still connects to a server that takes its time: what the
 /// client writes may not be lost, and neither side may be given up.
 inline void accept_late(PairRun& run) {
@@ -100,8 +126,14 @@ inline void accept_late(PairRun& run) {
     run.step("early data", "what the client wrote before the server had accepted arrives",
              Party::client, Party::server);
     expect_read(server, early, run.up);
-    Connection connection{std::move(client), std::move(server)};
-    run.round_trip(connection);
+    {
+        Connection connection{std::move(client), std::move(server)};
+        run.round_trip(connection);
+    }
+    if (run.strict() && greets_unasked && run.expects_end(Direction::up)) {
+        run.settle();
+        end_before_accept(run);
+    }
 }
 
 inline constexpr Check target_late{
