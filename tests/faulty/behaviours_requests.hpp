@@ -17,6 +17,9 @@ inline constexpr auto request_behaviours = std::to_array<Behaviour>({
     {"keeps-target-by-name", "fault", asking, "handshake.targets", "connects everybody who asks for a name to the port that was first asked for with it (strict)"},
     {"connects-to-last-target", "fault", socks5, "handshake.targets", "connects a client to the target of the one before"},
     {"shares-target-while-open", "fault", http, "handshake.targets", "connects everybody to one target as long as a connection to it is open"},
+    {"reads-signed-ports", "fault", any_protocol, "handshake.targets", "takes a port above 32,767 for a negative number"},
+    {"takes-zero-in-port-for-end", "fault", socks5, "handshake.targets", "refuses ports whose last byte is zero"},
+    {"reads-four-digits", "fault", http, "handshake.targets", "reads four digits of a port"},
     {"refuses-second-target", "fault", socks5, "handshake.targets", "refuses all targets but that of its first client"},
 
     {"asks-again", "awkward", "connect-password", "handshake.retry", "asks for user and password by a 407 with a content, and serves the retry (strict)"},

@@ -64,7 +64,10 @@ inline bool say_no(int client, const std::string& reply) {
 /// of the tool's own, or a name that has one. Remembers what it is.
 inline bool is_target(const std::string& host, std::uint16_t port, const Endpoint& target) {
     const auto found = look_up(host, target.family(), port);
-    if (found.empty() || port == 0) {
+    constexpr std::uint16_t highest_signed = 0x7fff;
+    constexpr std::uint16_t last_byte = 0xff;
+    if (found.empty() || port == 0 || (is("reads-signed-ports") && port > highest_signed) ||
+        (is("takes-zero-in-port-for-end") && (port & last_byte) == 0)) {
         return false;
     }
     const auto own = std::find_if(found.begin(), found.end(), [&](const Endpoint& each) {

@@ -82,6 +82,7 @@ public:
         const auto* end = authority.data() + authority.size();
         const auto parsed = std::from_chars(authority.data() + port_at + 1, end, port);
         port = is("wraps-ports") ? port & 0xffff : port;
+        port = is("reads-four-digits") && port > 9999 ? port / 10 : port;
         auto host = authority.substr(0, port_at);
         const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
         if (is_bracketed) {

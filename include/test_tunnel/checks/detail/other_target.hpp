@@ -16,6 +16,7 @@
 #include "test_tunnel/checks/detail/word_arrivals.hpp"
 #include "test_tunnel/discovery/addresses.hpp"
 #include "test_tunnel/discovery/bind.hpp"
+#include "test_tunnel/discovery/detail/port_lock.hpp"
 #include "test_tunnel/discovery/detail/probing.hpp"
 #include "test_tunnel/handshakes/protocol.hpp"
 #include "test_tunnel/net/address.hpp"
@@ -24,8 +25,9 @@
 
 namespace test_tunnel::check {
 
-/// In what a second target differs from the first one.
-enum class Differs { by_port, by_address };
+/// In what a second target differs from the first one: by its port only; by a port, moreover, that
+/// has five digits, its highest bit set and its last byte zero; or by its address only.
+enum class Differs { by_port, by_odd_port, by_address };
 
 /// Returns a socket that listens at `endpoint`; nothing where that can't be had, or can't be
 /// reached from where the tool connects.
@@ -50,9 +52,20 @@ inline std::optional<Socket> listen_beside(PairRun& run, const Endpoint& endpoin
 }
 
 /// Returns where a second target may be. All port numbers are kept for this run, on whatever
-/// address: those at which the tool or a client was told to be come last.
+/// address, or are for whoever takes their `PortLock` (Differs::by_odd_port); those at which the
+/// tool or a client was told to be come last.
 inline std::vector<Endpoint> places_beside(PairRun& run, Differs differs) {
     const auto& [proxy_listen, svc_listen] = run.pair();
+    if (differs == Differs::by_odd_port) {
+        constexpr std::uint16_t highest = 0xff00;
+        constexpr std::uint16_t lowest = 0xef00; // above those that systems give out
+        constexpr std::uint16_t step = 0x100;
+        std::vector<Endpoint> result;
+        for (std::uint16_t port = highest; port >= lowest; port -= step) {
+            result.push_back({svc_listen.address, port});
+        }
+        return result;
+    }
     if (differs == Differs::by_port) {
         return {svc_listen.spare(), {svc_listen.address, proxy_listen.proxy_port}};
     }
@@ -82,6 +95,12 @@ public:
         static_cast<void>(run.tool()); // what it was told is known only while it runs
         endpoints_[own] = run.pair().svc_listen.listen();
         for (const auto& place : places_beside(run, differs)) {
+            if (differs == Differs::by_odd_port) {
+                lock_ = test_tunnel::detail::PortLock::take(place.port);
+                if (!lock_) {
+                    continue;
+                }
+            }
             other_ = listen_beside(run, place);
             if (other_) {
                 endpoints_[other] = place;
@@ -174,6 +193,7 @@ private:
     Protocol protocol_;
     std::array<Endpoint, 2> endpoints_{};
     std::array<std::optional<std::string>, 2> names_{};
+    std::optional<test_tunnel::detail::PortLock> lock_;
     std::optional<Socket> other_;
     WordArrivals arrivals_;
     std::uint64_t asked_ = 0;

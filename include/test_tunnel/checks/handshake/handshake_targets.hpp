@@ -53,7 +53,7 @@ inline bool ask_in_turn(PairRun& run, InTurn& turn) {
     if (!targets.has_other()) {
         turn.obstacle =
             fmt::format("there is no second {} beside {} at which it can listen",
-                        turn.differs == Differs::by_port ? "port" : "address", targets.at(own));
+                        turn.differs == Differs::by_address ? "address" : "port", targets.at(own));
         return false;
     }
     if (turn.by_name && !targets.ask_by_name()) {
@@ -71,6 +71,9 @@ inline bool ask_in_turn(PairRun& run, InTurn& turn) {
             return false;
         }
         if (!connection && (target == own || !is_first)) {
+            throw Unexpected{run.expected(), targets.refusal()};
+        }
+        if (!connection && turn.differs == Differs::by_odd_port) { // no rule: another one it serves
             throw Unexpected{run.expected(), targets.refusal()};
         }
         if (!connection) {
@@ -103,8 +106,9 @@ inline bool ask_in_turn(PairRun& run, InTurn& turn) {
 }
 
 /// Asks for two targets in turn: one client's must not be where another one is connected. First
-/// the second one differs by its port only, then by its address only; and both are asked for by
-/// name where the tool is asked so, or at `Level::strict`.
+/// the second one differs by its port only, where it is served by one whose number tools have read
+/// wrongly, then by its address only; and both are asked for by name where the tool is asked so, or
+/// at `Level::strict`.
 inline void ask_for_targets(PairRun& run) {
     if (run.upstream().is_there()) {
         throw NotApplicable{"its upstream proxy connects to one target only"};
@@ -130,6 +134,10 @@ inline void ask_for_targets(PairRun& run) {
         }
         if (ask_in_turn(run, turn)) {
             has_asked = true;
+            InTurn odd{turn.protocol, Differs::by_odd_port, turn.by_name};
+            if (turn.differs == Differs::by_port) {
+                static_cast<void>(ask_in_turn(run, odd));
+            }
         } else {
             obstacles += (obstacles.empty() ? "" : "; ") + turn.obstacle;
         }
