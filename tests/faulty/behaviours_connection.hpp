@@ -426,6 +426,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"spins-half-closed-down", "fault", all, "resources.cpu", "computes while only the server has ended its direction"},
     {"spins-blocked-up", "fault", all, "resources.cpu", "computes while it waits for the server to read"},
     {"spins-blocked-down", "fault", all, "resources.cpu", "computes while it waits for the client to read"},
+    {"spins-at-blocked-end", "fault", all, "close.tail.up", "computes while it holds the rest of a stream that has ended (strict)"},
     {"spins-when-dialling", "fault", all, "resources.cpu", "computes while it connects onwards (strict)"},
     {"spins-after-refusal", "fault", all, "resources.cpu", "computes for ever when the target could not be reached (strict)"},
 

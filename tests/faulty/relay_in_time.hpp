@@ -37,6 +37,8 @@ inline bool Relay::spins() const {
     return is("spins-when-silent") ||
            (is("spins-half-closed-up") && up_.read_ended && !down_.read_ended) ||
            (is("spins-half-closed-down") && down_.read_ended && !up_.read_ended) ||
+           (is("spins-at-blocked-end") &&
+            ((up_.read_ended && !up_.is_empty()) || (down_.read_ended && !down_.is_empty()))) ||
            (is("spins-blocked-up") && !up_.is_empty()) ||
            (is("spins-blocked-down") && !down_.is_empty());
 }

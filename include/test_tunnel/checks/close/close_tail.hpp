@@ -7,6 +7,7 @@
 
 #include "test_tunnel/checks/detail/carrying.hpp"
 #include "test_tunnel/checks/detail/fill.hpp"
+#include "test_tunnel/checks/detail/resting.hpp"
 #include "test_tunnel/checks/detail/socket_options.hpp"
 #include "test_tunnel/checks/detail/view.hpp"
 #include "test_tunnel/config/trait_table.hpp"
@@ -35,8 +36,10 @@ inline void read_slowly(Stream& stream, std::uint64_t until) {
 
 /// Has one side fill all buffers on the way and close at once, before the other side has read a
 /// byte. What the tool still holds when it sees the end must be delivered, and then the end.
+/// `rests` is whether the tool must rest while the reader takes nothing; returns false where it
+/// never does, and that is all that is known then.
 template <Party here>
-void close_with_full_buffers(PairRun& run) {
+bool close_to_slow_reader(PairRun& run, bool rests) {
     using namespace std::chrono_literals;
     constexpr std::uint64_t more_than_buffers = 256U << 20U;
     constexpr std::size_t piece = 8192;
@@ -86,6 +89,13 @@ void close_with_full_buffers(PairRun& run) {
     }
     run.tool().wait_for_end(Deadline::unscaled(run.wait(400ms)));
     detail::wait_until_idle(run.tool(), 1s);
+    if (rests) {
+        try {
+            demand_rest(run, "a stream has ended of which the reader takes nothing");
+        } catch (const BusyPolls&) { // for resources.cpu to say
+            return false;
+        }
+    }
 
     const bool has_end = run.must_pass_end(direction_of(view));
     stream.reads = true;
@@ -97,6 +107,15 @@ void close_with_full_buffers(PairRun& run) {
     }
     view.far.close();
     run.sentinel();
+    return true;
+}
+
+/// Does so, and demands of the tool at `Level::strict` that it rests meanwhile, if it ever does.
+template <Party here>
+void close_with_full_buffers(PairRun& run) {
+    if (!close_to_slow_reader<here>(run, run.strict())) {
+        close_to_slow_reader<here>(run, false);
+    }
 }
 
 inline constexpr Check close_tail_up{
