@@ -292,7 +292,7 @@ inline Endpoint reported(Endpoint source, const Settings& settings) {
         source.set_port(static_cast<std::uint16_t>(source.port() + 1));
     }
     return is("listener-address")      ? settings.listen
-           : is("destination-address") ? settings.target
+           : is("destination-address") ? asked_target.value_or(settings.target)
                                        : source;
 }
 

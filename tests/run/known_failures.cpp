@@ -64,6 +64,19 @@ TEST_CASE("a tunnel passes that fails in the way that it is known for") {
     CHECK(known.count(Outcome::passed) == 2);
 }
 
+TEST_CASE("a tunnel passes that is known to fail at once, so that nothing else can be tried") {
+    auto config = support::quiet_config(Level::standard);
+    config.only = {"hello", "data.bulk.*"};
+    config.known_failures = {{.check = "hello", .text = "exited with status 4"}};
+    support::FaultyTunnel tunnel{config, "exits"};
+    const auto result = tunnel.run_pair(support::any_pair(tunnel.config()));
+    INFO(result.checks.front().account);
+    CHECK(result.passed());
+    CHECK(result.count(Outcome::known_failure) == 1);
+    CHECK(result.count(Outcome::not_applicable) == 2);
+    CHECK_THAT(result.checks.back().account, ContainsSubstring("hello is known to fail"));
+}
+
 TEST_CASE("a tunnel fails that no longer fails in the way that it was known for") {
     const auto result = run_swapping({{.check = "data.bulk.down", .text = "different from offset"},
                                       {.check = "data.bulk.up", .text = "different from offset"}});

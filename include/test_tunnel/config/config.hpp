@@ -59,7 +59,7 @@ struct Config {
 
     /// The failures that the tool is known for. Where there are several of one check and
     /// combination, it has to fail in one of these ways. A run throws InvalidConfig where one names
-    /// no check of the library or tool, or has no text.
+    /// no check of the library or tool, or has no text. Where it is hello, nothing else is tried.
     std::vector<KnownFailure> known_failures{};
 
     /// Which combinations of address families to test: "4→6", or "4-6", is a tool that listens on

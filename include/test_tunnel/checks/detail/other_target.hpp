@@ -160,6 +160,9 @@ public:
                                                           "have asked to be connected",
                                                           at(found->place))};
         }
+        if (reported == at(target)) { // what is known of a tool that reports its target
+            reported = at(own);
+        }
         run_.verify_source(found->socket.peer(), reported);
         run_.say(found->socket, client, Party::server);
         return Connection{std::move(client), std::move(found->socket)};

@@ -9,6 +9,7 @@
 
 #include "test_tunnel/checks/detail/awaiting.hpp"
 #include "test_tunnel/config/trait_table.hpp"
+#include "test_tunnel/net/tls_end.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
@@ -26,7 +27,9 @@ enum class ForSilent {
 
 /// Returns what is known of that from a connection that has just been made.
 inline ForSilent for_silent(PairRun& run, const Connection& connection) {
-    return run.speaks_first()                 ? ForSilent::waits
+    const auto tls = run.tls(Party::client);
+    const bool only_looks = tls && tls->is_passed_on(); // at a hello, which there may not be
+    return run.speaks_first() || only_looks   ? ForSilent::waits
            : connection.client.written() == 0 ? ForSilent::connects
                                               : ForSilent::unknown;
 }

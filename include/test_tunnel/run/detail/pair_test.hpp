@@ -41,7 +41,7 @@ private:
     void run_one(const Check& check);
     void take(const Check& check, CheckResult& result);
     [[nodiscard]] std::string heading_of(const Check& check) const;
-    void skip(const Check& check, std::string_view reason);
+    void skip(const Check& check, std::string_view reason, Outcome outcome = Outcome::skipped);
     void tell_begin(const Check& check) const;
     void add(const Check& check, CheckResult result);
 

@@ -79,7 +79,17 @@ TEST_TUNNEL_INLINE void PairTest::run_checks() {
     }
     for (; next != checks_.end(); ++next) {
         if (const auto* hello = blocks(*next)) {
-            skip(*next, fmt::format("not tried, since {} failed", hello->id));
+            const auto& results = result_.checks; // of which hello's come first
+            const auto result = std::find_if(results.begin(), results.end(), [&](const auto& each) {
+                return each.id == hello->id;
+            });
+            // What is known to fail is no failure, and what can't be tried for it is none, either.
+            const bool is_known =
+                result != results.end() && result->outcome == Outcome::known_failure;
+            skip(*next,
+                 fmt::format("not tried, since {} {}", hello->id,
+                             is_known ? "is known to fail" : "failed"),
+                 is_known ? Outcome::not_applicable : Outcome::skipped);
         } else {
             run_one(*next);
         }
@@ -154,9 +164,10 @@ TEST_TUNNEL_INLINE std::string PairTest::heading_of(const Check& check) const {
     return fmt::format("{} {} / {}", state_.tunnel.slug(), state_.pair().name(), check.id);
 }
 
-TEST_TUNNEL_INLINE void PairTest::skip(const Check& check, std::string_view reason) {
+TEST_TUNNEL_INLINE void PairTest::skip(const Check& check, std::string_view reason,
+                                       Outcome outcome) {
     CheckResult result;
-    result.outcome = Outcome::skipped;
+    result.outcome = outcome;
     result.account = reason;
     add(check, std::move(result));
 }
