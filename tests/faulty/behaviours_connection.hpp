@@ -38,6 +38,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"drains-server-a-while", "awkward", all, "-", "throws away what the server sends for 300 ms when the client has gone, then ends"},
     {"looks-when-writing", "awkward", all, "-", "notices that a client has gone which had ended its direction when it writes to it, no sooner"},
     {"forks", "awkward", all, "-", "has a process for each connection, that ends with it or with its parent"},
+    {"meaningless-address", "awkward", "socks4", "-", "reports an address of the documentation's"},
     {"one-thread", "awkward", plain, "-", "serves all connections from one poll loop"},
     {"nagle", "awkward", all, "-", "leaves Nagle's algorithm on"},
     {"keepalive", "awkward", all, "-", "has TCP keep-alive on"},

@@ -281,7 +281,7 @@ inline std::optional<Descriptor> take_from_store(const Settings& settings) {
 
 /// What the client is told that the outgoing side's address is.
 inline Endpoint reported(Endpoint source, const Settings& settings) {
-    if (is("lying-address")) {
+    if (is("lying-address") || is("meaningless-address")) {
         const bool is_ipv4 = source.family() == AF_INET;
         return parse_endpoint(is_ipv4 ? "203.0.113.7" : "2001:db8:ffff::7", source.port());
     }
