@@ -97,17 +97,8 @@ inline std::unique_ptr<HalfClosed> begin_half_close(PairRun& run, Party here,
                          "the end of the stream",
                          view.other, view.self),
              view.here, view.there);
-    Stream request{.from = view.near,
-                   .to = view.far,
-                   .name = view.forth,
-                   .pattern = run.pattern().derive("request"),
-                   .size = size};
-    view.near.write(request.pattern.bytes(0, size));
-    view.near.shutdown_write();
-    request.written = size;
     state->begin = Clock::now();
-    carry(run, {&request, 1}, {.patience = run.config().timeouts.io});
-    run.demand_end(view.far, view.forth);
+    write_and_end(run, view, run.pattern().derive("request"), size);
     if (first_answer == FirstAnswer::at_once) {
         run.step("answer after the half-close", answer_expected(run, view), view.there, view.here);
         if (!answer(run, state->reply, size)) {

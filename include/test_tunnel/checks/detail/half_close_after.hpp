@@ -68,6 +68,18 @@ inline std::optional<Duration> half_close_after(PairRun& run, Party here,
     return cut;
 }
 
+/// Has the near side write `size` bytes and end its direction: they must arrive, and then the end.
+inline void write_and_end(PairRun& run, const View& view, const Pattern& pattern,
+                          std::size_t size) {
+    Stream stream{
+        .from = view.near, .to = view.far, .name = view.forth, .pattern = pattern, .size = size};
+    view.near.write(pattern.bytes(0, size));
+    view.near.shutdown_write();
+    stream.written = size;
+    carry(run, {&stream, 1}, {.patience = run.config().timeouts.io});
+    run.demand_end(view.far, view.forth);
+}
+
 /// Has one side write its last word, and end its direction, in one go: both come in one segment,
 /// and the tool may see both at once. `is_first` is whether that is all it ever says.
 inline void half_close_with_last_word(PairRun& run, Party here, bool is_first) {
@@ -81,17 +93,8 @@ inline void half_close_with_last_word(PairRun& run, Party here, bool is_first) {
                          "end of its direction, and then that end",
                          view.other, view.self),
              view.here, view.there);
-    Stream word{.from = view.near,
-                .to = view.far,
-                .name = view.forth,
-                .pattern = run.pattern(number).derive("last word"),
-                .size = size};
     view.near.hold_back();
-    view.near.write(word.pattern.bytes(0, size));
-    word.written = size;
-    view.near.shutdown_write();
-    carry(run, {&word, 1}, {.patience = run.config().timeouts.io});
-    run.demand_end(view.far, view.forth);
+    write_and_end(run, view, run.pattern(number).derive("last word"), size);
 }
 
 /// Ends the direction of `here` on a connection each for all that may have been said before. `open`
