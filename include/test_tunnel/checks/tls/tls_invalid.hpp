@@ -202,7 +202,10 @@ private:
 /// wrong, in words: it is refused, or what it has said comes to the server as it is.
 inline std::string pass_on(PairRun& run, Socket& client, const NoHello& each,
                            const std::string& slow) {
-    run.open_client(client, manner_of(each));
+    try {
+        run.open_client(client, manner_of(each));
+    } catch (const SystemError&) { // it was refused by a reset before it had said, or ended, all
+    }
     return PassedText{run, client, each.text, slow}.await();
 }
 
