@@ -124,10 +124,9 @@ inline void half_close_after_all(PairRun& run, Party here, Duration open) {
             attempt({.before = before, .number = all_before.size()});
         }
     });
-    for (const bool is_first : {true, false}) {
-        if (expects_end) {
-            half_close_with_last_word(run, here, is_first);
-        }
+    if (expects_end) {
+        half_close_with_last_word(run, here, true);
+        half_close_with_last_word(run, here, false);
     }
 }
 

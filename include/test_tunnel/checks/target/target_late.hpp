@@ -57,7 +57,7 @@ inline void end_before_accept(PairRun& run) {
     run.expect_arrival();
     run.step("all early", "what a client wrote, and its end, arrive when the server accepts later",
              Party::client, Party::server);
-    auto text = run.pattern(1).bytes(0, most);
+    const auto text = run.pattern(1).bytes(0, most);
     std::size_t written = 0;
     while (const auto taken = client.try_write(std::string_view{text}.substr(written))) {
         written += taken;

@@ -57,18 +57,22 @@ TEST_TUNNEL_INLINE void PairTest::run_checks() {
     const auto is_hello = [](const Check& check) {
         return check.level == Level::hello && check.needs != Transports{};
     };
-    std::vector<const Check*> failed; // one failure, and not forty
+    struct Failed {
+        const Check* hello;
+        Outcome outcome;
+    };
+    std::vector<Failed> failed; // one failure, and not forty
     for (; next != checks_.end() && is_hello(*next); ++next) {
         run_one(*next);
-        if (is_failure(result_.checks.back().outcome)) {
-            failed.push_back(&*next);
+        if (const auto outcome = result_.checks.back().outcome; is_failure(outcome)) {
+            failed.push_back({.hello = &*next, .outcome = outcome});
         }
     }
-    const auto blocks = [&](const Check& check) -> const Check* {
-        const auto found = std::find_if(failed.begin(), failed.end(), [&](const Check* hello) {
-            return check.needs == Transports{} || check.needs.include(hello->needs);
+    const auto blocks = [&](const Check& check) -> const Failed* {
+        const auto found = std::find_if(failed.begin(), failed.end(), [&](const Failed& each) {
+            return check.needs == Transports{} || check.needs.include(each.hello->needs);
         });
-        return found == failed.end() ? nullptr : *found;
+        return found == failed.end() ? nullptr : &*found;
     };
     if (next != checks_.begin()) {
         for (auto later = next; later != checks_.end(); ++later) {
@@ -78,16 +82,11 @@ TEST_TUNNEL_INLINE void PairTest::run_checks() {
         }
     }
     for (; next != checks_.end(); ++next) {
-        if (const auto* hello = blocks(*next)) {
-            const auto& results = result_.checks; // of which hello's come first
-            const auto result = std::find_if(results.begin(), results.end(), [&](const auto& each) {
-                return each.id == hello->id;
-            });
+        if (const auto* reason = blocks(*next)) {
             // What is known to fail is no failure, and what can't be tried for it is none, either.
-            const bool is_known =
-                result != results.end() && result->outcome == Outcome::known_failure;
+            const bool is_known = reason->outcome == Outcome::known_failure;
             skip(*next,
-                 fmt::format("not tried, since {} {}", hello->id,
+                 fmt::format("not tried, since {} {}", reason->hello->id,
                              is_known ? "is known to fail" : "failed"),
                  is_known ? Outcome::not_applicable : Outcome::skipped);
         } else {
