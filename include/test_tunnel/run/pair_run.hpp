@@ -379,6 +379,7 @@ private:
     void demand_answer(Socket& reader, std::string_view name);
     [[nodiscard]] Socket accept_opened(Socket& client);
     [[nodiscard]] bool connects_without_a_word(Socket& client, Deadline deadline);
+    [[nodiscard]] bool connects_by_itself(Socket& client, Duration patience);
     [[nodiscard]] Socket accept_by_word(Socket& client, std::string_view word);
     void set_strays_aside();
     void learn_first_word(bool has_spoken, Duration waited, Duration after);
@@ -387,7 +388,6 @@ private:
     [[nodiscard]] Connection connect_when_settled();
 
     friend class FlowRun;
-
     detail::PairState& state_;
 };
 

@@ -84,8 +84,10 @@ bool close_to_slow_reader(PairRun& run, bool rests) {
         if (had_its_time || longest.passed() || stream.read == stream.size) {
             break;
         }
+        // One that waits for a CPU must not find all that room at once when it gets one.
         read_slowly(stream, stream.read + std::max(piece, waiting / 16));
         run.tool().wait_for_end(Deadline::unscaled(200us));
+        detail::wait_until_idle(run.tool(), 20ms);
     }
     run.tool().wait_for_end(Deadline::unscaled(run.wait(400ms)));
     detail::wait_until_idle(run.tool(), 1s);

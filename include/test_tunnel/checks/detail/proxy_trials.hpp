@@ -201,7 +201,8 @@ private:
         bool has_ended = !lost_.empty();
         for (;;) {
             for (auto& each : arrivals_) {
-                if (each.bytes.empty() || trial.ends || each.bytes.size() < expected.size()) {
+                if (each.bytes.empty() || trial.ends || each.bytes.size() < expected.size() ||
+                    is_of_earlier_client(each.bytes)) {
                     continue;
                 }
                 if (each.bytes == expected && said_.empty()) {
