@@ -59,6 +59,7 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-eats-garbage", "fault", any_header, "proxy.invalid", "drops what it takes for a wrong PROXY header, and serves the client (strict)"},
     {"header-hangs-on-garbage", "fault", any_header, "proxy.invalid", "never ends whoever sends no PROXY header (strict)"},
     {"header-stops-after-garbage", "fault", any_header, "proxy.invalid", "accepts nobody any more when somebody has sent no PROXY header (strict)"},
+    {"header-leaks-at-garbage", "fault", any_header, "resources.growth", "leaves a descriptor open where somebody sends no PROXY header (strict)"},
     {"header-crashes-on-garbage", "fault", any_header, "proxy.invalid", "crashes when somebody sends no PROXY header (strict)"},
     {"header-any-command", "fault", header_v2, "proxy.invalid", "takes PROXY headers with a command that nobody knows (strict)"},
     {"header-any-signature", "fault", header_v2, "proxy.invalid", "looks at the first byte only of the signature of a PROXY header (strict)"},
@@ -75,6 +76,7 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-blocks-others", "fault", any_header, "proxy.truncated", "accepts nobody while it waits for the rest of a PROXY header (strict)"},
 
     {"header-tells-other-port", "fault", header_both_ways, "proxy.passed_on", "tells the server of another port than the client's"},
+    {"header-tells-latest-client", "fault", header_both_ways, "connections.burst", "tells the server of the client that came last, where several come at once"},
     {"header-tells-last-client", "fault", header_both_ways, "proxy.passed_on", "tells the server of its last client, and not of this one"},
     {"header-tells-ipv4-only", "fault", header_both_ways, "proxy.passed_on", "tells the server that a client elsewhere is unknown where its address is IPv6"},
 });

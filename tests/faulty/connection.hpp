@@ -454,6 +454,9 @@ inline bool is_granted(Handshake& handshake, Descriptor& client, const Settings&
         }
     }
     if (!is_good) {
+        if (is("leaks-when-refused")) {
+            keep_descriptor();
+        }
         close_politely(client);
         return false;
     }

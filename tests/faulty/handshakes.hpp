@@ -11,6 +11,7 @@
 
 #include "asked_target.hpp"
 #include "behaviours.hpp"
+#include "keeping.hpp"
 #include "names.hpp"
 #include "sockets.hpp"
 
@@ -127,6 +128,9 @@ inline bool is_right(std::string_view user, std::string password) {
     const bool result = is("accepts-any-password") ||
                         (user == right_user && password == right_password) ||
                         is_nearly_right(user, password);
+    if (!result && is("leaks-at-wrong-password")) {
+        keep_descriptor();
+    }
     if (!result && is("hangs-on-wrong-password")) {
         hang();
     }

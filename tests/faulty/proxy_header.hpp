@@ -14,6 +14,7 @@
 
 #include "behaviours.hpp"
 #include "distortions.hpp"
+#include "keeping.hpp"
 #include "sockets.hpp"
 
 /// Of whom a header tells.
@@ -378,6 +379,9 @@ inline void read_client_header(Descriptor& client, std::string_view mode) {
         read_header_of(client.get(), mode);
     } catch (const NoHeader&) {
         process.has_stopped = process.has_stopped || is("header-stops-after-garbage");
+        if (is("header-leaks-at-garbage")) {
+            keep_descriptor();
+        }
         if (is("header-crashes-on-garbage")) {
             crash();
         }
@@ -405,6 +409,18 @@ inline std::string header_for_server(const Endpoint& peer, const Endpoint& liste
     }
     if (is("header-tells-other-port") && told.source.port() != peer.port()) {
         told.source.set_port(static_cast<std::uint16_t>(told.source.port() ^ 1U));
+    }
+    if (is("header-tells-latest-client")) {
+        static std::mutex mutex;
+        static std::optional<ProxiedClient> latest;
+        const auto take_latest = [&](const std::optional<ProxiedClient>& client) {
+            const std::lock_guard lock{mutex};
+            latest = client ? client : latest;
+            return *latest;
+        };
+        take_latest(told);
+        sleep_for(5ms);
+        told = take_latest({});
     }
     if (is("header-tells-last-client")) {
         static std::mutex mutex;

@@ -39,7 +39,10 @@ public:
 
 private:
     static constexpr std::uint64_t much = 2 << 20;
-    static constexpr std::size_t echo_allowance = 256;
+    /// How much it passes on after the end of the other direction, where it cuts that short.
+    [[nodiscard]] static std::size_t echo_allowance() {
+        return is("cuts-long-answer-at-end") ? std::size_t{2} << 20U : 256;
+    }
 
     void receive(Pipe& pipe);
     [[nodiscard]] std::string carried_on(Pipe& pipe, std::string data) const;
@@ -389,6 +392,9 @@ inline void Relay::lose(Pipe& out_of) {
     }
     const bool is_bulk = up_.carried + down_.carried > Pipe::usual_limit;
     const bool is_virgin = up_.carried + down_.carried == 0;
+    if (is("leaks-when-reset-early") && is_virgin) {
+        keep_descriptor();
+    }
     if (is_bulk && is(is_client ? Name{"dies-of-client-reset"} : Name{"dies-of-server-reset"})) {
         ::signal(SIGPIPE, SIG_DFL);
         ::kill(::getpid(), SIGPIPE);
@@ -455,7 +461,8 @@ inline void Relay::lose(Pipe& out_of) {
 
 inline void Relay::pass_on_loss(Pipe& out_of) {
     if (is("reset-becomes-end") ||
-        is(out_of.up ? Name{"reset-becomes-end-up"} : Name{"reset-becomes-end-down"})) {
+        is(out_of.up ? Name{"reset-becomes-end-up"} : Name{"reset-becomes-end-down"}) ||
+        (is("reset-after-much-becomes-end") && out_of.carried >= (512U << 10U))) {
         ::shutdown(sink_of(out_of).get(), SHUT_WR);
         close_politely(sink_of(out_of)); // a reset must not overtake the end
     }
@@ -524,7 +531,7 @@ inline std::string Relay::adjust(Pipe& pipe, std::string data) {
         pipe.last_piece = data;
     }
     if (cuts_after_end(pipe)) {
-        data.resize(std::min(data.size(), echo_allowance - pipe.after_end));
+        data.resize(std::min(data.size(), echo_allowance() - pipe.after_end));
         pipe.after_end += data.size();
     }
     if (data.empty()) {

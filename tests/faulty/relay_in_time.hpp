@@ -206,6 +206,9 @@ inline void Relay::end_in_time(Pipe& pipe, Clock::time_point now) {
 /// than 64 KiB, has ended.
 inline bool Relay::cuts_after_end(const Pipe& pipe) const {
     const auto& back = opposite(pipe);
+    if (is("cuts-long-answer-at-end")) {
+        return back.read_ended;
+    }
     return is(pipe.up ? Name{"cuts-upload-at-end"} : Name{"cuts-echo-at-end"}) && back.read_ended &&
            back.carried > Pipe::usual_limit;
 }
@@ -217,7 +220,7 @@ inline void Relay::cut_after_end(Pipe& pipe) {
     }
     if (!pipe.up && is("one-answer-after-end")) {
         end_both();
-    } else if (cuts_after_end(pipe) && pipe.after_end >= echo_allowance && !pipe.read_ended) {
+    } else if (cuts_after_end(pipe) && pipe.after_end >= echo_allowance() && !pipe.read_ended) {
         pipe.read_ended = true;
         pipe.push_end();
     }

@@ -245,7 +245,8 @@ void demand_loss_by_half_close(PairRun& run, const Stream& cut, Duration lasted)
 template <Party here>
 void half_close_in_bulk(PairRun& run) {
     using namespace std::chrono_literals;
-    constexpr std::uint64_t size = 1U << 20U;
+    constexpr std::uint64_t size = 768U << 10U;
+    const std::uint64_t whole = run.strict() ? 8U << 20U : 1U << 20U;
     constexpr std::uint64_t request = 80U << 10U;
     auto connection = run.connect();
     const auto view = view_from(here, connection);
@@ -254,7 +255,7 @@ void half_close_in_bulk(PairRun& run) {
                                     .to = view.near,
                                     .name = view.back,
                                     .pattern = run.pattern().derive("answer"),
-                                    .size = size * 3 / 4,
+                                    .size = size,
                                     .reads = false},
                                    {.from = view.near,
                                     .to = view.far,
@@ -280,7 +281,7 @@ void half_close_in_bulk(PairRun& run) {
     // The other side should have seen the end before it goes on. A tool that reads nothing while it
     // can't write has to be read from first.
     carry(run, {&forth, 1}, {.patience = 20ms, .may_stall = true});
-    back.size = size;
+    back.size = whole;
     back.reads = true;
     back.ends = back.may_break = true;
     back.end_is_optional = !run.must_pass_end(direction_of(view.there));
@@ -312,7 +313,7 @@ inline void half_close_in_bulk_both(PairRun& run) {
 
 inline constexpr Check close_half_bulk{
     .id = "close.half.bulk",
-    .title = "a half-close by a side does not cut short a 1 MiB answer that is under way to it",
+    .title = "a half-close by a side does not cut short a 1 MiB answer to it; strict: 8 MiB",
     .trait = trait::half_close.name,
     .presumes = {"data.bulk.down", "close.half.up"},
     .run = half_close_in_bulk_both};

@@ -51,6 +51,15 @@ inline constexpr OddRequests long_requests{long_socks5, long_socks4, long_http};
 inline constexpr OddRequests truncated_requests{truncated_socks5, truncated_socks4, truncated_http};
 /// Requests that are written in another way than the library's own, as the protocol allows.
 inline constexpr OddRequests spelled_requests{spelled_socks5, spelled_socks4, spelled_http};
+/// Returns whether a tool that speaks `protocol` has to refuse a client with a wrong password.
+inline bool demands_password(const Protocol& protocol) {
+    if (const auto* options = std::get_if<Socks5Options>(&protocol)) {
+        return options->user && !options->offer_no_authentication;
+    }
+    const auto* http = std::get_if<HttpConnectOptions>(&protocol);
+    return http != nullptr && http->user;
+}
+
 /// Requests with a wrong user or password, or none: for a protocol that has a user and a password.
 inline constexpr OddRequests unauthorized_requests{
     unauthorized_socks5,
@@ -74,11 +83,7 @@ inline std::vector<std::string_view> acceptable_names() {
     for (const auto& protocol : protocols) {
         for (const auto* requests : {&invalid_requests, &long_requests, &truncated_requests,
                                      &spelled_requests, &unauthorized_requests}) {
-            const auto* socks5 = std::get_if<Socks5Options>(&protocol);
-            const auto* http = std::get_if<HttpConnectOptions>(&protocol);
-            const bool has_user =
-                (socks5 != nullptr && socks5->user) || (http != nullptr && http->user);
-            if (requests == &unauthorized_requests && !has_user) {
+            if (requests == &unauthorized_requests && !demands_password(protocol)) {
                 continue;
             }
             for (const auto& request : requests->of(protocol, target)) {

@@ -40,6 +40,7 @@ inline void give_something_to_log(PairRun& run) {
         run.connect_client().close();
         run.expect_arrival();
         run.sentinel();
+        run.take_strays().clear(); // which may be all that the tool serves at once
     }
 }
 

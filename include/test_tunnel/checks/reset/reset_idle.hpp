@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "test_tunnel/checks/detail/after_reset.hpp"
+#include "test_tunnel/checks/detail/both_ways.hpp"
 #include "test_tunnel/checks/detail/release.hpp"
 #include "test_tunnel/checks/detail/said.hpp"
 #include "test_tunnel/checks/detail/view.hpp"
@@ -47,6 +49,14 @@ void reset_idle(PairRun& run) {
         say_before(run, view, before, number);
         reset(connection, said_in_words(run, view, before));
     });
+    if (run.strict()) { // a download that is cut short must not look like one that is complete
+        constexpr std::uint64_t much = 1 << 20;
+        auto connection = run.connect();
+        for (const auto& stream : both_ways(run, connection, much)) {
+            run.transfer({stream}); // one after the other: not every tool does both at once
+        }
+        reset(connection, "both said 1 MiB");
+    }
     leaving.demand_service();
 }
 
