@@ -289,6 +289,7 @@ inline std::vector<Case> connection_cases() {
          .level = strict,
          .varying = {{"a client was [^\n]*", "A CLIENT WAS LOST"}}},
         {.check = "life.broken_reload", .behaviour = "broken-reload-kills", .level = strict},
+        {.check = "stop.dialling", .behaviour = "ignores-sigterm-when-dialling", .level = strict},
         {.check = "stop.drain",
          .behaviour = "freezes-on-sigterm",
          .level = strict,

@@ -445,6 +445,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"ignores-sigterm-when-busy", "fault", all, "stop.busy", "ignores SIGTERM while a connection is open"},
     {"drops-clients-after-sigterm", "fault", all, "stop.busy", "ends whoever comes after SIGTERM, as long as a connection is open"},
     {"crashes-when-stopped-busy", "fault", all, "stop.busy", "crashes on SIGTERM while a connection is open"},
+    {"ignores-sigterm-when-dialling", "fault", all, "stop.dialling", "ignores SIGTERM while it connects onwards (strict)"},
     {"loses-buffers-on-sigterm", "fault", all, "stop.drain", "throws away what it holds on SIGTERM, and carries its connections on (strict)"},
     {"freezes-on-sigterm", "fault", all, "stop.drain", "carries nothing after SIGTERM, and keeps its connections (strict)"},
     {"leaves-port-when-busy", "fault", all, "stop.busy", "leaves a child that holds its port, if a connection is open on SIGTERM"},

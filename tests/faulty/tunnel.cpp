@@ -51,6 +51,9 @@ void on_sigterm(int /*signal*/) {
     if (is("ignores-sigterm-when-busy") && is_busy) {
         return;
     }
+    if (is("ignores-sigterm-when-dialling") && process.dialling > 0) {
+        return;
+    }
     if (finishes_after_sigterm()) {
         process.is_stopping = true;
         return;

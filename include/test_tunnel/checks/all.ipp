@@ -103,6 +103,7 @@
 #include "test_tunnel/checks/resources/resources_growth.hpp"
 #include "test_tunnel/checks/resources/resources_limit.hpp"
 #include "test_tunnel/checks/stop/stop_busy.hpp"
+#include "test_tunnel/checks/stop/stop_dialling.hpp"
 #include "test_tunnel/checks/stop/stop_drain.hpp"
 #include "test_tunnel/checks/stop/stop_idle.hpp"
 #include "test_tunnel/checks/target/target_addresses.hpp"
@@ -250,6 +251,7 @@ TEST_TUNNEL_INLINE std::vector<Check> checks() {
         check::stop_idle,
         check::datagram_stop,
         check::stop_busy,
+        check::stop_dialling,
         check::stop_drain,
     };
 }

@@ -29,6 +29,15 @@ inline bool has_ended(const Server& server) {
                        [](const Process& process) { return process.has_ended(); });
 }
 
+/// Waits until all of them have, for as long as `deadline` allows, and returns whether they have.
+inline bool await_end(Server& server, Deadline deadline) {
+    constexpr auto pause = std::chrono::milliseconds{5};
+    while (!has_ended(server) && !deadline.passed()) {
+        server.wait_for_end(Deadline::unscaled(pause));
+    }
+    return has_ended(server);
+}
+
 /// Carries streams, which may break, until `done()` is true; returns false where `deadline` passes
 /// first. Throws Unexpected where something arrives that was not written.
 template <typename Done>
@@ -191,11 +200,7 @@ inline void stop_in_transfer(PairRun& run) {
     server.close();
     run.step("stop", fmt::format("the tool ends within {} after its connections were closed, too",
                                  text_of(scaled(timeouts.stop))));
-    const auto deadline = Deadline::after(timeouts.stop);
-    while (!has_ended(tool) && !deadline.passed()) {
-        tool.wait_for_end(Deadline::unscaled(5ms));
-    }
-    if (!has_ended(tool)) { // without another SIGTERM: the second time it might obey
+    if (!await_end(tool, Deadline::after(timeouts.stop))) { // without another SIGTERM: the second time it might obey
         throw Unexpected{run.expected(),
                          fmt::format("it still runs {} after its connections were closed",
                                      text_of(scaled(timeouts.stop))),

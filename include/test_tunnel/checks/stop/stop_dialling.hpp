@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <variant>
+
+#include "test_tunnel/checks/detail/full_queue.hpp"
+#include "test_tunnel/checks/stop/stop_busy.hpp"
+#include "test_tunnel/run/check.hpp"
+#include "test_tunnel/run/detail/end_of_tool.hpp"
+#include "test_tunnel/run/pair_run.hpp"
+
+namespace test_tunnel::check {
+
+/// Sends SIGTERM while the server, for a second, can't be connected to. The tool may finish what it
+/// has begun, but must end when its client has left, and the server can be connected to again.
+inline void stop_while_dialling(PairRun& run) {
+    using namespace std::chrono_literals;
+    const auto& timeouts = run.config().timeouts;
+    if (!std::holds_alternative<std::monostate>(run.protocol())) {
+        throw NotApplicable{"its client would have to wait in the handshake"};
+    }
+    run.sentinel();
+    auto& tool = run.tool();
+    FullQueue queue{run};
+    queue.fill();
+    if (queue.is_released()) {
+        throw NotApplicable{"on this system, no connection can be kept waiting"};
+    }
+    auto client = run.connect_client();
+    run.expect_arrival();
+    if (run.speaks_first()) {
+        client.write("Is anybody there?\n");
+    }
+    queue.await_dial();
+    run.step("stop while dialling",
+             fmt::format("after SIGTERM the tool ends within {} when its client has left, and the "
+                         "server can be connected to",
+                         text_of(scaled(timeouts.stop))),
+             Party::tool, Party::tool);
+    const auto ended_before = detail::who_has_ended(tool);
+    tool.terminate(timeouts.linger + timeouts.io);
+    await_end(tool, Deadline::unscaled(run.wait(400ms)));
+    client.close();
+    queue.release();
+    if (!await_end(tool, Deadline::after(timeouts.stop))) {
+        throw Unexpected{run.expected(),
+                         fmt::format("it still runs {} later", text_of(scaled(timeouts.stop))),
+                         Cause::timed_out};
+    }
+    tool.stop(Duration::zero(), timeouts.linger);
+    run.judge_end(ended_before);
+    run.kill_after_check(); // it has been judged
+}
+
+inline constexpr Check stop_dialling{
+    .id = "stop.dialling",
+    .title = "on SIGTERM, while it connects onwards, the tool ends in time",
+    .level = Level::strict,
+    .run = stop_while_dialling};
+
+} // namespace test_tunnel::check
