@@ -24,6 +24,9 @@ inline std::vector<std::string> soak_lines(const Soak& soak) {
         result.push_back(fmt::format("{}: {:.0f} → {:.0f}, {:+.3g} per 1,000 connections",
                                      trend.name, trend.first, trend.last, trend.per_thousand));
     }
+    if (soak.trends.empty()) {
+        result.emplace_back("too few rounds to tell whether the tool comes to hold more and more");
+    }
     return result;
 }
 

@@ -109,13 +109,13 @@ public:
     /// Forgets all: another tool is looked at.
     void clear() { *this = {}; }
 
-    /// How each thing has developed, from when the tool had settled; empty for less than some
-    /// rounds.
+    /// How each thing has developed, from when the tool had settled; empty for too few
+    /// rounds, of which `growing` can't tell anything either.
     [[nodiscard]] std::vector<Trend> all() const {
         std::vector<Trend> result;
         for (const auto& soaked : all_soaked) {
             const auto points = settled(soaked);
-            if (points.size() < blocks) {
+            if (points.size() < fewest_points) {
                 continue;
             }
             constexpr double thousand = 1000;
@@ -133,7 +133,7 @@ public:
     [[nodiscard]] const Held* growing() const {
         for (const auto& soaked : all_soaked) {
             const auto points = settled(soaked);
-            if (points.size() < 2 * blocks) {
+            if (points.size() < fewest_points) {
                 continue;
             }
             const auto levels = levels_of(points);
@@ -165,6 +165,7 @@ private:
     static constexpr std::size_t most_samples = 256;
     /// Into how many parts of the time all rounds are put together.
     static constexpr std::size_t blocks = 5;
+    static constexpr std::size_t fewest_points = 2 * blocks;
 
     /// Without the first quarter: what a tool needs for its first clients it may keep.
     [[nodiscard]] std::vector<Point> settled(const Held& soaked) const {
