@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <variant>
 
 #include "test_tunnel/checks/detail/awaiting.hpp"
 #include "test_tunnel/checks/detail/full_queue.hpp"
@@ -16,23 +15,11 @@ namespace test_tunnel::check {
 /// those wait that are connected already.
 inline void dial_for_long(PairRun& run) {
     constexpr std::size_t count = 2;
-    if (!std::holds_alternative<std::monostate>(run.protocol())) {
-        throw NotApplicable{"its client would have to wait in the handshake"};
-    }
     run.need_concurrency();
     auto connections = connect_many(run, count, count);
     need_connections(run, connections, count);
     FullQueue queue{run};
-    queue.fill();
-    if (queue.is_released()) {
-        throw NotApplicable{"on this system, no connection can be kept waiting"};
-    }
-    auto client = run.connect_client();
-    run.expect_arrival();
-    if (run.speaks_first()) {
-        client.write("Is anybody there?\n");
-    }
-    queue.await_dial();
+    const auto client = connect_in_vain(run, queue);
     run.step("others go on",
              "connections carry data while the tool waits for the server to take another one",
              Party::client, Party::server);

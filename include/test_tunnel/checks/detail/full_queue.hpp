@@ -3,12 +3,14 @@
 // A server to which, for a while, nobody can connect.
 
 #include <chrono>
+#include <variant>
 #include <vector>
 
 #include "test_tunnel/base/deadline.hpp"
 #include "test_tunnel/kernel/tcp_sockets.hpp"
 #include "test_tunnel/net/socket.hpp"
 #include "test_tunnel/net/wait.hpp"
+#include "test_tunnel/run/check.hpp"
 #include "test_tunnel/run/pair_run.hpp"
 
 namespace test_tunnel::check {
@@ -69,5 +71,24 @@ private:
     PairRun& run_;
     std::vector<Socket> plugs_;
 };
+
+/// Fills the queue, and has a client come for which the tool then waits to be connected: returns it
+/// when the tool does. Throws NotApplicable where that can't be.
+inline Socket connect_in_vain(PairRun& run, FullQueue& queue) {
+    if (!std::holds_alternative<std::monostate>(run.protocol())) {
+        throw NotApplicable{"its client would have to wait in the handshake"};
+    }
+    queue.fill();
+    if (queue.is_released()) {
+        throw NotApplicable{"on this system, no connection can be kept waiting"};
+    }
+    auto client = run.connect_client();
+    run.expect_arrival();
+    if (run.speaks_first()) {
+        client.write("Is anybody there?\n");
+    }
+    queue.await_dial();
+    return client;
+}
 
 } // namespace test_tunnel::check

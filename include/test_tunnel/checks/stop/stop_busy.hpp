@@ -200,7 +200,8 @@ inline void stop_in_transfer(PairRun& run) {
     server.close();
     run.step("stop", fmt::format("the tool ends within {} after its connections were closed, too",
                                  text_of(scaled(timeouts.stop))));
-    if (!await_end(tool, Deadline::after(timeouts.stop))) { // without another SIGTERM: the second time it might obey
+    if (!await_end(tool, Deadline::after(timeouts.stop))) {
+        // Without another SIGTERM: the second time it might obey.
         throw Unexpected{run.expected(),
                          fmt::format("it still runs {} after its connections were closed",
                                      text_of(scaled(timeouts.stop))),

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <variant>
 
 #include "test_tunnel/checks/detail/full_queue.hpp"
 #include "test_tunnel/checks/stop/stop_busy.hpp"
@@ -16,22 +15,10 @@ namespace test_tunnel::check {
 inline void stop_while_dialling(PairRun& run) {
     using namespace std::chrono_literals;
     const auto& timeouts = run.config().timeouts;
-    if (!std::holds_alternative<std::monostate>(run.protocol())) {
-        throw NotApplicable{"its client would have to wait in the handshake"};
-    }
     run.sentinel();
     auto& tool = run.tool();
     FullQueue queue{run};
-    queue.fill();
-    if (queue.is_released()) {
-        throw NotApplicable{"on this system, no connection can be kept waiting"};
-    }
-    auto client = run.connect_client();
-    run.expect_arrival();
-    if (run.speaks_first()) {
-        client.write("Is anybody there?\n");
-    }
-    queue.await_dial();
+    auto client = connect_in_vain(run, queue);
     run.step("stop while dialling",
              fmt::format("after SIGTERM the tool ends within {} when its client has left, and the "
                          "server can be connected to",
