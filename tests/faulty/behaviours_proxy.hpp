@@ -25,6 +25,7 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-dials-first", "awkward", "proxy-v1,proxy-v2,proxy-v1-via-connect", "proxy.invalid", "connects onwards when a client's first byte has come, before it knows the PROXY header (strict)"},
     {"header-peeks", "awkward", any_header, "proxy.*", "looks at what has come of a PROXY header until it is whole, and then reads it (strict)"},
     {"header-verifies-checksum", "awkward", header_v2, "proxy.*", "refuses a PROXY header with a wrong checksum (strict)"},
+    {"header-serves-unix", "awkward", header_v2, "proxy.local", "serves those whose PROXY header tells of a UNIX socket"},
     {"header-refuses-unspecified", "awkward", header_v2, "proxy.local", "refuses PROXY headers for an unspecified family (strict)"},
 
     {"header-in-one-segment", "trait", any_header, "proxy.cut", "takes a PROXY header only where it comes in one segment"},
@@ -49,6 +50,7 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-hangs-on-pieces", "fault", any_header, "proxy.cut", "waits for ever where a PROXY header comes in pieces (strict)"},
     {"header-leaks-cut-end", "fault", any_header, "proxy.cut", "passes the last byte of a PROXY header on that comes in pieces (strict)"},
 
+    {"header-leaks-unix", "fault", header_v2, "proxy.local", "passes on most of what tells of a UNIX socket"},
     {"header-leaks-values", "fault", header_v2, "proxy.extensions", "passes on what follows the addresses of a PROXY header (strict)"},
     {"header-leaks-beyond-1k", "fault", header_v2, "proxy.extensions", "passes on what a PROXY header has beyond 1 KiB (strict)"},
     {"header-hangs-on-long", "fault", header_v2, "proxy.extensions", "waits for ever where a PROXY header has more than 1,500 bytes (strict)"},
@@ -60,6 +62,8 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-hangs-on-garbage", "fault", any_header, "proxy.invalid", "never ends whoever sends no PROXY header (strict)"},
     {"header-stops-after-garbage", "fault", any_header, "proxy.invalid", "accepts nobody any more when somebody has sent no PROXY header (strict)"},
     {"header-leaks-at-garbage", "fault", any_header, "resources.growth", "leaves a descriptor open where somebody sends no PROXY header (strict)"},
+    {"header-takes-spaces", "fault", header_v1, "proxy.invalid", "takes any number of spaces between two words (strict)"},
+    {"header-takes-more-words", "fault", header_v1, "proxy.invalid", "passes over words that should not be there (strict)"},
     {"header-crashes-on-garbage", "fault", any_header, "proxy.invalid", "crashes when somebody sends no PROXY header (strict)"},
     {"header-any-command", "fault", header_v2, "proxy.invalid", "takes PROXY headers with a command that nobody knows (strict)"},
     {"header-any-signature", "fault", header_v2, "proxy.invalid", "looks at the first byte only of the signature of a PROXY header (strict)"},
@@ -78,6 +82,7 @@ inline constexpr auto proxy_behaviours = std::to_array<Behaviour>({
     {"header-tells-other-port", "fault", header_both_ways, "proxy.passed_on", "tells the server of another port than the client's"},
     {"header-tells-latest-client", "fault", header_both_ways, "connections.burst", "tells the server of the client that came last, where several come at once"},
     {"header-tells-last-client", "fault", header_both_ways, "proxy.passed_on", "tells the server of its last client, and not of this one"},
+    {"header-same-family-only", "fault", header_v1, "proxy.passed_on", "refuses a PROXY header that tells of a client of another family than its own"},
     {"header-tells-ipv4-only", "fault", header_both_ways, "proxy.passed_on", "tells the server that a client elsewhere is unknown where its address is IPv6"},
 });
 // clang-format on

@@ -45,6 +45,7 @@ inline constexpr auto request_behaviours = std::to_array<Behaviour>({
     {"strips-high-bits", "fault", with_password, "handshake.password", "looks at seven bits of each byte of a password"},
     {"cuts-password-at-nul", "trait", with_password, "handshake.limits", "takes a NUL for the end of a password"},
     {"needs-case-of-fields", "fault", "connect,connect-password", "handshake.spelling", "knows fields by their names in the usual case only (strict)"},
+    {"knows-32-fields", "fault", "connect,connect-password", "handshake.spelling", "passes over all fields but the first 32 (strict)"},
     {"needs-case-of-scheme", "fault", "connect-password", "handshake.spelling", "knows Basic in this case only (strict)"},
     {"needs-one-space", "fault", "connect-password", "handshake.spelling", "takes a second space behind the scheme for the credentials (strict)"},
     {"looks-at-first-method", "fault", "socks5,socks5-password", "handshake.spelling", "looks at the first method that is offered only (strict)"},

@@ -35,6 +35,7 @@ public:
         }
         const bool needs_host = line.back() == '1' && !is("needs-no-host");
         int hosts = 0;
+        int fields = 0;
         std::string authorization;
         for (auto size = line.size() + 2; !line.empty(); size += line.size() + 2) {
             line = read_line(client, longest - std::min(size, longest));
@@ -44,9 +45,10 @@ public:
                 return refuse(client, "400 Bad Request");
             }
             const auto name = lower(line.substr(0, std::min(colon, line.size())));
-            const bool is_known = is("needs-case-of-fields")
-                                      ? line.starts_with("Host:") || line.starts_with("Proxy-A")
-                                      : true;
+            const bool is_usual = line.starts_with("Host:") || line.starts_with("Proxy-A");
+            constexpr int most = 32;
+            const bool is_known = (is_usual || !is("needs-case-of-fields")) &&
+                                  (++fields <= most || !is("knows-32-fields"));
             hosts += name == "host" && is_known ? 1 : 0;
             if (name == "proxy-authorization" && is_known) {
                 authorization = trimmed(line.substr(colon + 1));

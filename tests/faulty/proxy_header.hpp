@@ -90,6 +90,7 @@ public:
     explicit HeaderReader(int fd) : fd_{fd} {}
 
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
+    [[nodiscard]] int fd() const { return fd_; }
 
     /// The next byte.
     char next() {
@@ -171,7 +172,17 @@ inline void read_header_v1(HeaderReader& reader) {
         return;
     }
     auto text = line.substr(0, line.find_last_not_of("\r\n") + 1);
-    const auto words = words_of(text);
+    auto words = words_of(text);
+    if (is("header-takes-spaces")) {
+        std::erase(words, "");
+    }
+    if (is("header-takes-more-words") && words.size() > 6) {
+        words.resize(6);
+    }
+    if (is("header-same-family-only") && words.size() > 2 && words[1] != "UNKNOWN" &&
+        (words[1] == "TCP4") != (peer_endpoint(reader.fd()).family() == AF_INET)) {
+        throw NoHeader{"a client of another family"};
+    }
     if (words.size() < 2 || words[0] != "PROXY") {
         throw NoHeader{"not PROXY"};
     }
@@ -216,6 +227,9 @@ inline std::size_t taken_length(std::size_t length, std::size_t addresses, bool 
         (is("header-leaks-unspecified") && !is_local && family == 0)) {
         return 0;
     }
+    if (is("header-leaks-unix") && !is_local && family >> 4U == 3) {
+        return std::min<std::size_t>(length, 36);
+    }
     if ((is("header-leaks-local-values") && is_local) ||
         (is("header-leaks-values") && !is_local && family != 0)) {
         return std::min(length, addresses);
@@ -239,6 +253,8 @@ inline void read_header_v2(HeaderReader& reader) {
     if (is_local && is("header-hangs-on-local")) {
         hang();
     }
+    const bool serves_unix = is("header-serves-unix") || is("header-leaks-unix");
+    const bool is_unix = !is_local && family >> 4U == 3 && serves_unix;
     const std::size_t size = family >> 4U == 1 ? 4 : family >> 4U == 2 ? 16 : 0;
     const auto addresses = size == 0 ? 0 : 2 * size + 4;
     const auto length = number_of(std::string_view{reader.bytes()}.substr(14));
@@ -248,7 +264,7 @@ inline void read_header_v2(HeaderReader& reader) {
     if (!is_local && family == 0 && is("header-refuses-unspecified")) {
         throw NoHeader{"an unspecified family"};
     }
-    if (!is_local && family != 0 && size == 0) {
+    if (!is_local && family != 0 && size == 0 && !is_unix) {
         throw NoHeader{"an unknown family"};
     }
     if (!is_local && length < addresses && !is("header-any-length")) {

@@ -19,11 +19,11 @@
 namespace test_tunnel::check {
 
 /// The names that `Traits::accepts` may have of headers.
-inline constexpr std::array<std::string_view, 13> names_of_headers{
-    "proxy.nothing",    "proxy.v1.address",  "proxy.v1.line_end",  "proxy.v1.line_length",
-    "proxy.v1.port",    "proxy.v1.protocol", "proxy.v1.truncated", "proxy.v1.words",
-    "proxy.v2.command", "proxy.v2.family",   "proxy.v2.length",    "proxy.v2.truncated",
-    "proxy.v2.version"};
+inline constexpr std::array<std::string_view, 15> names_of_headers{
+    "proxy.nothing",       "proxy.v1.address",   "proxy.v1.line_end", "proxy.v1.line_length",
+    "proxy.v1.more_words", "proxy.v1.port",      "proxy.v1.protocol", "proxy.v1.spaces",
+    "proxy.v1.truncated",  "proxy.v1.words",     "proxy.v2.command",  "proxy.v2.family",
+    "proxy.v2.length",     "proxy.v2.truncated", "proxy.v2.version"};
 
 /// Returns what is no header at all: a tool that does without one may take it for data. It is long
 /// enough that nobody has to wait for more.
@@ -58,18 +58,22 @@ inline std::vector<HeaderTrial> odd_lines(PairRun& run) {
     };
     constexpr std::size_t too_long = 200;
     const std::string padding(too_long, 'x');
-    return {make("proxy.v1.protocol", "version 1 for TCP5",
-                 "PROXY TCP5" + line.substr(family.size()) + "\r\n"),
-            make("proxy.v1.address", "version 1 with an address that is none",
-                 family + " 1.2.3.4.5" + line.substr(source) + "\r\n"),
-            make("proxy.v1.port", "version 1 with port 65536",
-                 line.substr(0, last_space) + " 65536\r\n"),
-            make("proxy.v1.words", "version 1 without the last port",
-                 line.substr(0, last_space) + "\r\n"),
-            make("proxy.v1.line_end", "version 1 with a line that ends with LF only",
-                 line + "\n" + padding),
-            make("proxy.v1.line_length", "version 1 with 214 bytes and no end of the line",
-                 "PROXY UNKNOWN " + padding)};
+    return {
+        make("proxy.v1.protocol", "version 1 for TCP5",
+             "PROXY TCP5" + line.substr(family.size()) + "\r\n"),
+        make("proxy.v1.address", "version 1 with an address that is none",
+             family + " 1.2.3.4.5" + line.substr(source) + "\r\n"),
+        make("proxy.v1.port", "version 1 with port 65536",
+             line.substr(0, last_space) + " 65536\r\n"),
+        make("proxy.v1.words", "version 1 without the last port",
+             line.substr(0, last_space) + "\r\n"),
+        make("proxy.v1.more_words", "version 1 with a word behind the last port", line + " 1\r\n"),
+        make("proxy.v1.spaces", "version 1 with two spaces between the addresses",
+             line.substr(0, source) + ' ' + line.substr(source) + "\r\n"),
+        make("proxy.v1.line_end", "version 1 with a line that ends with LF only",
+             line + "\n" + padding),
+        make("proxy.v1.line_length", "version 1 with 214 bytes and no end of the line",
+             "PROXY UNKNOWN " + padding)};
 }
 
 /// Returns headers of version 2 that must be refused (§2.2).

@@ -73,6 +73,13 @@ inline std::vector<OddRequest> spelled_http(const Endpoint& target,
     add("http.fields.usual", "the fields that clients usually send", "RFC 9110 §9.3.6",
         with_replaced(good, "\r\n\r\n",
                       "\r\nUser-Agent: curl/7.88.1\r\nProxy-Connection: Keep-Alive\r\n\r\n"));
+    constexpr int many = 40;
+    std::string fields;
+    for (int i = 1; i <= many; ++i) {
+        fields += fmt::format("\r\nX-Test-{}: {}", i, i);
+    }
+    add("http.fields.many", fmt::format("{} other fields before those that matter", many),
+        "RFC 9110 §5.3", with_replaced(good, "\r\nHost: ", fields + "\r\nHost: "));
     auto old = options;
     old.version = HttpVersion::http_1_0;
     const auto old_request = script_of(old, target).request;

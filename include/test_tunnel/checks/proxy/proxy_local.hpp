@@ -18,7 +18,7 @@ enum class Anonymous {
     must_be_served,
     /// To serve the client, unless `Traits::takes_unknown` is declared (§2.1).
     should_be_served,
-    /// To serve the client or not, as it likes (§2.2, of UNSPEC).
+    /// To serve the client or not, as it likes (§2.2, of UNSPEC, and of UNIX sockets).
     may_be_served
 };
 
@@ -44,16 +44,19 @@ inline std::vector<AnonymousTrial> unknown_headers(PairRun& run) {
             make("UNKNOWN, with 107 bytes in all", longest)};
 }
 
-/// Returns headers of version 2 with LOCAL, and with an address family that is not specified: what
-/// the length says must be passed over (§2.2).
+/// Returns headers of version 2 with LOCAL, and with an address family that is not specified, or
+/// is not one of networks: what the length says must be passed over (§2.2).
 inline std::vector<AnonymousTrial> local_headers(PairRun& run) {
     constexpr unsigned local = 0x20;
     constexpr unsigned proxy = 0x21;
+    constexpr unsigned unix_stream = 0x31;
     constexpr unsigned no_operation = 0x04;
     constexpr std::size_t fixed = detail::proxy_v2_fixed;
     const auto usual = usual_header(run, ProxyVersion::v2).header;
     const auto family = detail::byte_at(usual, fixed - 3);
     const auto addresses = usual.substr(fixed);
+    std::string path{"/run/client"};
+    path.resize(108); // whatever its length (§2.2)
     const auto value = detail::proxy_value(no_operation, "padding");
     const auto make = [](std::string what, unsigned command, unsigned of, std::string_view rest) {
         return AnonymousTrial{
@@ -66,7 +69,8 @@ inline std::vector<AnonymousTrial> local_headers(PairRun& run) {
             make("LOCAL, with addresses of no family", local, 0, addresses),
             make("LOCAL, with values only", local, 0, value),
             make("PROXY for an unspecified family", proxy, 0, ""),
-            make("PROXY for an unspecified family, with addresses", proxy, 0, addresses)};
+            make("PROXY for an unspecified family, with addresses", proxy, 0, addresses),
+            make("PROXY for a UNIX socket, with addresses", proxy, unix_stream, path + path)};
 }
 
 /// Sends a header that tells of no client. Returns whether the client is served.

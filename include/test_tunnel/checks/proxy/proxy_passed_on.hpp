@@ -13,14 +13,9 @@
 namespace test_tunnel::check {
 
 /// Sends headers that tell of clients elsewhere, of both families whatever the connection's own is:
-/// the header that the tool sends to the server must tell of the same.
+/// they must be served, and where the tool sends a header to the server, it must tell of the same.
 inline void tell_of_others(PairRun& run) {
     HeaderTrials trials{run};
-    const auto versions = versions_taken(run, trials);
-    if (!run.server_header()) {
-        throw NotApplicable{fmt::format("it tells the server of no client ({})",
-                                        detail::wording_of_server_header(run.config().dialect))};
-    }
     constexpr std::uint16_t highest = 65535;
     const auto endpoint = [](std::string_view address, std::uint16_t port) {
         return Endpoint{Address::parse(address), port};
@@ -31,7 +26,7 @@ inline void tell_of_others(PairRun& run) {
         {endpoint("2001:db8::77", 1025), endpoint("2001:db8:ffff::9", 443)},
         {endpoint("2001:db8:1234:5678:9abc:def0:1234:5678", highest),
          endpoint("2001:db8:1234:5678:9abc:def0:8765:4321", highest)}};
-    for (const auto version : versions) {
+    for (const auto version : versions_taken(run, trials)) {
         for (const auto& [source, destination] : others) {
             const auto steps = run.steps();
             trials.serve({.what = fmt::format("a header of version {} that tells of {}",
@@ -47,7 +42,7 @@ inline void tell_of_others(PairRun& run) {
 
 inline constexpr Check proxy_passed_on{
     .id = "proxy.passed_on",
-    .title = "the server is told of the client of which the tool's own client has told",
+    .title = "clients that are elsewhere, by their PROXY header, are served, and told of onwards",
     .trait = trait::passes_client_on.name,
     .run = tell_of_others};
 

@@ -62,11 +62,6 @@ inline std::string wording_of_client_header(Dialect dialect) {
                                    : "--handshake proxy-v1 or proxy-v2";
 }
 
-/// By what it is said that the tool sends a PROXY header to the server.
-inline std::string wording_of_server_header(Dialect dialect) {
-    return dialect == Dialect::cpp ? "TestTunnel::server_header" : "--server-header";
-}
-
 /// "TestTunnel::client_tls", or "--client-tls".
 inline std::string wording_of_client_tls(Dialect dialect) {
     return dialect == Dialect::cpp ? "TestTunnel::client_tls" : "--client-tls";
