@@ -33,10 +33,10 @@ CommandTunnel haproxy(const std::string& bind, const std::string& server, Comman
                       .refuses = Refuses::by_end};
     if (options.client_header) {
         // It looks once at what has come, and refuses a header of which that is not the whole. Of
-        // version 1 it takes UNKNOWN alone, and port 65536 for port 0.
+        // version 1 it takes UNKNOWN alone, port 65536 for port 0, and more words for IPv6.
         options.traits.header_in_one_segment = true;
         options.traits.takes_unknown = false;
-        options.traits.accepts = {"proxy.v1.port"};
+        options.traits.accepts = {"proxy.v1.more_words", "proxy.v1.port"};
     }
     return CommandTunnel{config, std::move(options)};
 }
