@@ -65,7 +65,7 @@ inline constexpr auto connection_behaviours = std::to_array<Behaviour>({
     {"reload-pauses", "awkward", "forward", "life.reload", "accepts nobody for 100 ms when it reloads (strict)"},
     {"broken-reload-pauses", "awkward", "forward", "life.broken_reload", "accepts nobody for 100 ms while its configuration is broken (strict)"},
     {"successor-takes-listener", "awkward", "forward", "life.reload", "gives its listener to the process that takes its place, and ends with its connections (strict)"},
-    {"drains-a-while", "awkward", "forward", "stop.drain", "carries its connections for 300 ms after SIGTERM, then ends them (strict)"},
+    {"drains-a-while", "awkward", "forward", "stop.*", "carries its connections for 300 ms after SIGTERM, then ends them (strict)"},
     {"closes-standard-streams", "awkward", all, "-", "closes stdin and stdout, so that its sockets have their numbers"},
     {"reply-in-single-bytes", "awkward", any_protocol, "-", "writes its part of the handshake byte by byte, 1 ms apart"},
     {"late-reply", "awkward", any_protocol, "-", "replies 200 ms after it has connected (20 ms after ten times)"},
