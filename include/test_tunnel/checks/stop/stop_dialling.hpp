@@ -17,10 +17,10 @@ inline void stop_while_dialling(PairRun& run) {
     const auto& timeouts = run.config().timeouts;
     const auto patience = timeouts.stop + 3s; // of which the system pauses between its attempts
     run.sentinel();
-    run.settle(); // one that serves just one connection is started anew
+    run.settle();
+    auto& tool = run.tool(); // started anew, where it serves just one connection
     FullQueue queue{run};
     auto client = connect_in_vain(run, queue);
-    auto& tool = run.tool();
     run.step("stop while dialling",
              fmt::format("after SIGTERM the tool ends within {} when its client has left, and the "
                          "server can be connected to",
