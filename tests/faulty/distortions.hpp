@@ -21,6 +21,7 @@
 /// What the connections know of each other.
 struct Process {
     std::atomic<int> open = 0;    // connections
+    std::atomic<int> clients = 0; // that have come
     std::atomic<int> stalled = 0; // connections of which one side has not read for 50 ms
     std::atomic<int> resets = 0;  // from clients and servers
     std::atomic<int> server_resets = 0;
@@ -40,10 +41,12 @@ struct Process {
 
     std::mutex mutex; // of what follows
     std::string shared_buffer;
-    std::set<int> silent; // the numbers of connections that have carried nothing
+    std::set<int>
+        silent; // the numbers of connections: of those that have carried nothing, or of all
 };
 
 inline Process process;
+inline thread_local int number_of_client = 0;         // in the order in which they came
 static_assert(std::atomic<int>::is_always_lock_free); // the signal handler reads them
 
 inline std::string replace_all(std::string_view data, std::string_view from, std::string_view to) {

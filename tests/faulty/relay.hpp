@@ -64,6 +64,7 @@ private:
     static void press_in_time(Pipe& pipe, Clock::time_point now);
     void break_silence(Clock::time_point now);
     void follow_the_others(Clock::time_point now);
+    [[nodiscard]] bool must_make_room() const;
     void follow_reloads();
     void follow_sigterm(Clock::time_point now);
     [[nodiscard]] bool takes_wrong_way();
@@ -114,16 +115,16 @@ inline Relay::Relay(Descriptor client, Descriptor server, const std::string& rep
     if (!reply.empty()) {
         down_.push(reply);
     }
-    if (is("waits-for-silent")) {
+    if (is("waits-for-silent") || is("evicts-longest-silent") || is("ends-one-beyond-300")) {
         const std::lock_guard lock{process.mutex};
-        number_ = process.silent.empty() ? 1 : *process.silent.rbegin() + 1;
+        number_ = number_of_client;
         process.silent.insert(number_);
     }
 }
 
 inline Relay::~Relay() {
     process.stalled -= counts_as_stalled_ ? 1 : 0;
-    if (is("waits-for-silent")) {
+    if (number_ != 0) {
         const std::lock_guard lock{process.mutex};
         process.silent.erase(number_);
     }

@@ -49,11 +49,24 @@ inline void Relay::follow_the_others(Clock::time_point now) {
     counts_as_stalled_ = is_stalled;
     if (is("one-stalled-resets-all") && process.stalled > (is_stalled ? 1 : 0)) {
         reset_both();
-    } else if (process.evicts.exchange(false)) {
+    } else if (process.evicts.exchange(false) || must_make_room()) {
         end_both();
     } else if (is("one-reset-ends-all") && process.resets != resets_at_start_) {
         end_both();
     }
+}
+
+/// Whether so many others have come since that it is ended.
+inline bool Relay::must_make_room() const {
+    if (!is("evicts-longest-silent") && !is("ends-one-beyond-300")) {
+        return false;
+    }
+    constexpr std::ptrdiff_t most = 300;
+    const std::lock_guard lock{process.mutex};
+    const auto& numbers = process.silent;
+    return is("evicts-longest-silent")
+               ? std::distance(numbers.find(number_), numbers.end()) > most
+               : std::distance(numbers.begin(), numbers.find(number_)) == most;
 }
 
 /// What a connection does when the tunnel has reloaded since it was made.

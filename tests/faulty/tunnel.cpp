@@ -141,7 +141,8 @@ void start() {
 
 void serve_in_thread(Descriptor client, const Settings& settings) {
     ++process.open;
-    std::thread{[client = std::move(client), &settings]() mutable {
+    std::thread{[client = std::move(client), &settings, number = ++process.clients]() mutable {
+        number_of_client = number;
         serve(std::move(client), settings);
         --process.open;
         if (is("leaks-threads")) {
